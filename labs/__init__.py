@@ -1,0 +1,1 @@
+"""The face: command line, widgets, figures, recipes, exercises and the lab notebooks."""
