@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
 
 HEAVY = ("torch", "transformers", "trl", "peft", "datasets", "matplotlib", "numba", "math_verify")
 
