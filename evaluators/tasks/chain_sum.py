@@ -1,0 +1,246 @@
+"""chain-sum: add multi-digit numbers on a scratchpad, one column a line, from the right.
+
+A line adds the digits of one column and the carry of the line before (Nye et al. 2021,
+"Show your work", arXiv:2112.00114, use such a scratchpad for addition).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from evaluators.errors import BadInput
+from evaluators.problem import Problem
+from evaluators.tasks import arithmetic as ar
+from evaluators.tasks import chains, instances
+from evaluators.tasks.base import THINK, Dialect, Format, Task
+from evaluators.tasks.expressions import number
+from evaluators.verdict import Knows, Verdict
+
+TraceKind = Literal["shortest", "backtracking", "repair"]
+
+
+def column(terms: Sequence[int], index: int) -> list[int]:
+    """The digits of one column (0 is the rightmost) of the terms that reach so far left."""
+    return [int(str(t)[-1 - index]) for t in terms if len(str(t)) > index]
+
+
+def width(terms: Sequence[int]) -> int:
+    """The number of columns."""
+    return max(len(str(t)) for t in terms)
+
+
+def columns(terms: Sequence[int]) -> list[tuple[list[int], int]]:
+    """Digits (the carry last, when there is one) and sum of every column, from the right."""
+    carry, out = 0, []
+    for index in range(width(terms)):
+        digits = column(terms, index) + ([carry] if carry else [])
+        total = sum(digits)
+        out.append((digits, total))
+        carry = total // 10
+    return out
+
+
+def line(digits: Sequence[int], total: int) -> str:
+    """One step of the scratchpad."""
+    return f"{'+'.join(map(str, digits))}={total}"
+
+
+def write_trace(
+    problem: Problem, kind: TraceKind, dialect: Dialect, rng: np.random.Generator
+) -> tuple[str, list[int]]:
+    """A correct completion, and the indices of its lines that are errors on purpose.
+
+    `backtracking` writes a right column, takes it back and writes its digits in another order;
+    `repair` writes a wrong sum, takes it back and writes the right one.
+    """
+    terms = problem.fields["terms"]
+    steps = columns(terms)
+    detour = int(rng.integers(len(steps))) if kind != "shortest" else -1
+    lines: list[str] = []
+    errors: list[int] = []
+    for at, (digits, total) in enumerate(steps):
+        if at == detour and kind == "repair":
+            near = [total + d for d in (-10, -2, -1, 1, 2, 10) if total + d >= 0]
+            errors.append(len(lines))
+            lines += [line(digits, int(rng.choice(near))), chains.WAIT]
+        elif at == detour:
+            lines += [line(digits[::-1], total), chains.WAIT]
+        lines.append(line(digits, total))
+    return chains.write(lines, str(sum(terms)), dialect), errors
+
+
+@dataclass(frozen=True)
+class SumVerifier:
+    """Passes the completion whose final answer is the sum. Computes that sum."""
+
+    knows: Knows = "solution"
+
+    def check(self, problem: Problem, text: str) -> Verdict:
+        start = time.perf_counter()
+        answer = number(chains.read(text).answer)
+        if answer is None:
+            return Verdict(0.0, False, None, "no final answer", time.perf_counter() - start)
+        total = sum(problem.fields["terms"])
+        passed = total == int(answer)
+        reason = f"{answer} is the sum" if passed else f"the sum is {total}, not {answer}"
+        return Verdict(float(passed), passed, answer, reason, time.perf_counter() - start)
+
+
+@dataclass(frozen=True)
+class ColumnVerifier:
+    """Accepts the next column with its digits (in any order), the right carry and the right sum."""
+
+    knows: Knows = "solution"
+
+    def check(self, problem: Problem, steps: Sequence[str]) -> Verdict:
+        if not steps or not steps[-1].strip():
+            return Verdict(0.0, None, None, "an empty step")
+        last, before = steps[-1], chains.standing(steps[:-1])
+        if chains.is_wait(last):
+            return Verdict(1.0, True, None, "a step is taken back") if before else Verdict(
+                0.0, False, None, "nothing to take back"
+            )  # fmt: skip
+        totals = [_read_line(text) for text in before]
+        if None in totals:
+            return Verdict(0.0, None, None, "a line before cannot be read")
+        sums = [t[1] for t in totals if t is not None]
+        terms = problem.fields["terms"]
+        if chains.is_answer(last):
+            answer = number(chains.read(last).answer)
+            shown = "".join(str(s % 10) for s in reversed(sums[:-1])) if sums else ""
+            right = len(sums) == width(terms) and answer == str(int(f"{sums[-1]}{shown}"))
+            return Verdict(float(right), right, answer, "" if right else "not what the lines say")
+        read = _read_line(last.strip())
+        if read is None:
+            return Verdict(0.0, None, None, "cannot be read")
+        if len(sums) >= width(terms):
+            return Verdict(0.0, False, None, "there is no further column")
+        carry = sums[-1] // 10 if sums else 0
+        want = sorted(column(terms, len(sums)) + ([carry] if carry else []))
+        if sorted(read[0]) != want:
+            return Verdict(0.0, False, None, f"column {len(sums) + 1} holds {want}")
+        if sum(want) != read[1]:
+            return Verdict(0.0, False, None, f"the column's sum is {sum(want)}, not {read[1]}")
+        return Verdict(1.0, True, None, "the next column")
+
+
+def _read_line(text: str) -> tuple[list[int], int] | None:
+    left, equals, right = text.partition("=")
+    try:
+        tree, total = ar.parse(left), ar.parse(right)
+    except ar.NotAnExpression:
+        return None
+    if not equals or not isinstance(total, int) or set(ar.operators(tree)) - {"+"}:
+        return None
+    return list(ar.leaves(tree)), total
+
+
+@dataclass(frozen=True)
+class ChainSum(Task):
+    """Add the terms. Field: `terms` (list of int)."""
+
+    @property
+    def verifier(self) -> SumVerifier:
+        return SumVerifier()
+
+    @property
+    def step_verifier(self) -> ColumnVerifier:
+        return ColumnVerifier()
+
+    @staticmethod
+    def parse_problem(text: str) -> Problem:
+        """`"347+589+126"` as a problem. Raises BadInput."""
+        try:
+            return ChainSum.from_fields({"terms": [int(part) for part in text.split("+")]})
+        except ValueError as error:
+            raise BadInput(f'{text!r} is no chain-sum problem; write "347+589+126"') from error
+
+    @staticmethod
+    def from_fields(fields: Mapping[str, Any]) -> Problem:
+        """A problem from the task's own fields. Raises BadInput."""
+        terms = fields.get("terms")
+        if (
+            not isinstance(terms, list)
+            or not 2 <= len(terms) <= 9
+            or not all(type(t) is int and 0 <= t < 10**10 for t in terms)
+        ):
+            raise BadInput(
+                'a chain-sum problem needs "terms", a list of 2 to 9 integers from 0 to 10 digits'
+            )
+        return Problem("chain-sum/own", {"terms": list(terms)}, str(sum(terms)))
+
+    def render(self, problem: Problem, format: Format, dialect: Dialect) -> str:
+        question = "+".join(map(str, problem.fields["terms"]))
+        if dialect == "compact":
+            return question + (THINK if format == "chain" else "=")
+        if format == "direct":
+            return f"What is {question}? Reply with one line: Answer: <number>"
+        return (
+            f"Add {question}. Write one line a column, from the right: the digits and the carry,"
+            " like 7+9+6=22. End with the line Answer: <number>"
+        )
+
+    def extract(self, text: str) -> str | None:
+        return number(chains.read(text).answer)
+
+    def examples(self, format: Format, dialect: Dialect, k: int) -> list[tuple[str, str]]:
+        sample = load("train", n=k, seed=9_001).problems
+        rng = np.random.default_rng(0)
+        direct = "" if dialect == "compact" else "Answer: "
+        return [
+            (
+                self.render(p, format, dialect),
+                write_trace(p, "shortest", dialect, rng)[0]
+                if format == "chain"
+                else f"{direct}{p.answer}",
+            )
+            for p in sample
+        ]
+
+    def state_key(self, problem: Problem, steps: Sequence[str]) -> Hashable | None:
+        lines = [_read_line(text) for text in chains.standing(steps)]
+        return None if None in lines else tuple(t[1] for t in lines if t is not None)
+
+
+def key_of(terms: Sequence[int]) -> str:
+    """The canonical instance: the terms sorted."""
+    return "+".join(map(str, sorted(terms)))
+
+
+def random_terms(
+    rng: np.random.Generator, terms: tuple[int, int], digits: tuple[int, int]
+) -> list[int]:
+    """Random terms; their count and their numbers of digits lie in the given ranges."""
+    sizes = rng.integers(digits[0], digits[1] + 1, int(rng.integers(terms[0], terms[1] + 1)))
+    return [int(rng.integers(10 ** (int(s) - 1), 10 ** int(s))) for s in sizes]
+
+
+TASK = ChainSum("chain-sum")
+
+
+def load(
+    split: str = "test",
+    n: int | None = None,
+    seed: int = 0,
+    terms: int | tuple[int, int] = (2, 4),
+    digits: int | tuple[int, int] = (3, 4),
+) -> ChainSum:
+    """`n` (default 200) sums of `terms` terms (2..9) of `digits` digits (2..9), or ranges."""
+    few, many = (terms, terms) if isinstance(terms, int) else terms
+    short, long = (digits, digits) if isinstance(digits, int) else digits
+    if not 2 <= few <= many <= 9 or not 2 <= short <= long <= 9:
+        raise BadInput(f"terms and digits must lie in 2..9, not {terms!r} and {digits!r}")
+
+    def make(rng: np.random.Generator) -> instances.Instance:
+        given = random_terms(rng, (few, many), (short, long))
+        return key_of(given), {"terms": given}, str(sum(given))
+
+    count = 200 if n is None else n
+    meta = {"terms": [few, many], "digits": [short, long]}
+    problems = instances.generate("chain-sum", make, split=split, n=count, seed=seed, meta=meta)
+    return ChainSum("chain-sum", problems)

@@ -1,0 +1,363 @@
+"""countdown: reach a target from given numbers, each used once, with + - * /.
+
+The verifier checks a proposed expression or chain and never solves: checking is cheaper than
+solving here. `solvable` is the exact solver, memoised on the canonical state.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+
+from evaluators.errors import BadInput
+from evaluators.problem import Problem
+from evaluators.tasks import arithmetic as ar
+from evaluators.tasks import chains, instances
+from evaluators.tasks.base import THINK, Dialect, Format, Task
+from evaluators.verdict import Knows, Verdict
+
+MAX_VALUE, MAX_INPUT = 60, 12
+TraceKind = Literal["shortest", "backtracking", "repair"]
+Move = tuple[str, int, int, int]
+"""(operator, a, b, result) with positive integer results."""
+
+
+def moves(numbers: Sequence[int]) -> list[Move]:
+    """All different moves between two of the numbers with a positive integer result."""
+    found: dict[Move, None] = {}
+    for i, x in enumerate(numbers):
+        for y in numbers[i + 1 :]:
+            a, b = max(x, y), min(x, y)
+            found[("+", a, b, a + b)] = None
+            found[("*", a, b, a * b)] = None
+            if a > b:
+                found[("-", a, b, a - b)] = None
+            if b > 1 and a % b == 0:
+                found[("/", a, b, a // b)] = None
+    return list(found)
+
+
+def after(numbers: Sequence[int], move: Move) -> tuple[int, ...]:
+    """The numbers left after a move: its result first, then the rest in their order."""
+    rest = list(numbers)
+    rest.remove(move[1])
+    rest.remove(move[2])
+    return (move[3], *rest)
+
+
+@lru_cache(maxsize=200_000)
+def _solvable(state: tuple[int, ...], target: int) -> bool:
+    if len(state) == 1:
+        return state[0] == target
+    return any(_solvable(tuple(sorted(after(state, m))), target) for m in moves(state))
+
+
+def solvable(numbers: Sequence[int], target: int) -> bool:
+    """Whether the target can be reached with positive integers on the way (exact)."""
+    return _solvable(tuple(sorted(numbers)), target)
+
+
+def solve(
+    numbers: Sequence[int], target: int, rng: np.random.Generator | None = None
+) -> list[Move] | None:
+    """The moves of one solution (a random one with `rng`), or `None` when there is none."""
+    if not solvable(numbers, target):
+        return None
+    state, path = tuple(numbers), []
+    while len(state) > 1:
+        options = [m for m in moves(state) if solvable(after(state, m), target)]
+        move = options[int(rng.integers(len(options)))] if rng is not None else options[0]
+        path.append(move)
+        state = after(state, move)
+    return path
+
+
+def line(state: Sequence[int], move: Move, result: int | None = None) -> str:
+    """A step: the move and what is left after it. `result` overrides the right one."""
+    op, a, b, right = move
+    shown = right if result is None else result
+    rest = after(state, move)[1:]
+    return " ".join([f"{a}{op}{b}={shown}", *map(str, rest)])
+
+
+def write_trace(
+    problem: Problem, kind: TraceKind, dialect: Dialect, rng: np.random.Generator
+) -> tuple[str, list[int]]:
+    """A correct completion, and the indices of its lines that are errors on purpose.
+
+    `shortest`: one solution, straight; `backtracking`: a legal step into a state that cannot reach
+    the target is taken back; `repair`: a wrong result is taken back. Raises BadInput for a problem
+    without a solution.
+    """
+    state, target = tuple(problem.fields["numbers"]), int(problem.fields["target"])
+    path = solve(state, target, rng)
+    if path is None:
+        raise BadInput(f"{problem.id} has no solution")
+    lines: list[str] = []
+    errors: list[int] = []
+    detour = int(rng.integers(len(path))) if kind != "shortest" else -1
+    for at, move in enumerate(path):
+        if at == detour and kind == "repair":
+            near = [move[3] + d for d in (-10, -2, -1, 1, 2, 10) if move[3] + d > 0]
+            errors.append(len(lines))
+            lines += [line(state, move, int(rng.choice(near))), chains.WAIT]
+        elif at == detour:
+            dead = [m for m in moves(state) if not solvable(after(state, m), target)]
+            if dead:
+                lines += [line(state, dead[int(rng.integers(len(dead)))]), chains.WAIT]
+        lines.append(line(state, move))
+        state = after(state, move)
+    return chains.write(lines, str(target), dialect), errors
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where the standing lines of a chain lead: numbers left, each with its expression."""
+
+    left: tuple[tuple[Fraction, ar.Expression], ...]
+    error: str | None = None
+    unparsed: bool = False
+
+
+def follow(problem: Problem, lines: Sequence[str]) -> Progress:
+    """Follow a chain line by line; stops at the first wrong or unreadable line."""
+    left = tuple((Fraction(n), int(n)) for n in problem.fields["numbers"])
+    for text in lines:
+        parts = text.split()
+        formula, equals, result = (parts[0] if parts else "").partition("=")
+        try:
+            tree = ar.parse(formula)
+            shown = ar.parse(result) if equals else None
+        except ar.NotAnExpression as error:
+            return Progress(left, f"{text!r} cannot be read: {error}", unparsed=True)
+        if shown is None or isinstance(tree, int) or ar.size(tree) != 1:
+            return Progress(left, f"{text!r} is not one operation", unparsed=True)
+        pool = list(left)
+        picked = []
+        for number in ar.leaves(tree):
+            hit = next((p for p in pool if p[0] == number), None)
+            if hit is None:
+                return Progress(left, f"{number} is not among the numbers left")
+            pool.remove(hit)
+            picked.append(hit)
+        if tree[0] == "/" and picked[1][0] == 0:
+            return Progress(left, "division by zero")
+        value = ar.apply(tree[0], picked[0][0], picked[1][0])
+        if not isinstance(shown, int) or value != shown:
+            return Progress(left, f"{formula} is {value}, not {result}")
+        rest = parts[1:]
+        if rest and sorted(rest) != sorted(str(p[0]) for p in pool):
+            return Progress(left, f"{text!r} lists other numbers than are left")
+        left = ((value, (tree[0], picked[0][1], picked[1][1])), *pool)
+    return Progress(left)
+
+
+def canonical(tree: ar.Expression) -> str:
+    """One text for expressions that differ only in the order under + and *."""
+    if isinstance(tree, int):
+        return str(tree)
+    parts = [canonical(tree[1]), canonical(tree[2])]
+    if tree[0] in "+*":
+        parts.sort()
+    return f"({parts[0]}{tree[0]}{parts[1]})"
+
+
+def judge_expression(problem: Problem, text: str) -> Verdict:
+    """Whether an expression uses the numbers exactly once each and has the target's value."""
+    try:
+        tree = ar.parse(text.partition("=")[0])
+        value = ar.evaluate(tree)
+    except ar.NotAnExpression as error:
+        return Verdict(0.0, False, None, f"cannot be read: {error}")
+    except ZeroDivisionError:
+        return Verdict(0.0, False, None, "division by zero")
+    answer = canonical(tree)
+    if sorted(ar.leaves(tree)) != sorted(problem.fields["numbers"]):
+        return Verdict(0.0, False, answer, "does not use each number exactly once")
+    if value != problem.fields["target"]:
+        return Verdict(0.0, False, answer, f"gives {value}, not {problem.fields['target']}")
+    return Verdict(1.0, True, answer, "reaches the target")
+
+
+@dataclass(frozen=True)
+class CountdownVerifier:
+    """Checks a final expression, or the chain that led to the answer. Never solves."""
+
+    knows: Knows = "check"
+
+    def check(self, problem: Problem, text: str) -> Verdict:
+        start = time.perf_counter()
+        verdict = self._judge(problem, chains.read(text))
+        took = time.perf_counter() - start
+        return Verdict(verdict.score, verdict.passed, verdict.answer, verdict.reason, took)
+
+    def _judge(self, problem: Problem, chain: chains.Chain) -> Verdict:
+        final = chain.answer or ""
+        if any(op in final for op in "+-*/×÷−"):
+            return judge_expression(problem, final)
+        if not chain.lines:
+            return Verdict(0.0, False, None, "no expression and no chain")
+        if not final:
+            return Verdict(0.0, False, None, "no final answer")
+        progress = follow(problem, chain.lines)
+        if progress.error:
+            return Verdict(0.0, False, None, progress.error)
+        if len(progress.left) != 1:
+            return Verdict(0.0, False, None, "does not use every number")
+        value, tree = progress.left[0]
+        answer = canonical(tree)
+        if value != problem.fields["target"] or final != str(value):
+            return Verdict(0.0, False, answer, f"ends at {value} and answers {final}")
+        return Verdict(1.0, True, answer, "reaches the target")
+
+
+@dataclass(frozen=True)
+class MoveVerifier:
+    """Accepts a legal move: numbers that are there, right arithmetic, the right rest."""
+
+    knows: Knows = "check"
+
+    def check(self, problem: Problem, steps: Sequence[str]) -> Verdict:
+        if not steps or not steps[-1].strip():
+            return Verdict(0.0, None, None, "an empty step")
+        last, before = steps[-1], chains.standing(steps[:-1])
+        if chains.is_wait(last):
+            return Verdict(1.0, True, None, "a step is taken back") if before else Verdict(
+                0.0, False, None, "nothing to take back"
+            )  # fmt: skip
+        if chains.is_answer(last):
+            return CountdownVerifier().check(problem, "".join(s.rstrip("\n") + "\n" for s in steps))
+        progress = follow(problem, (*before, last.strip()))
+        if progress.error is None:
+            return Verdict(1.0, True, None, "a legal move")
+        return Verdict(0.0, None if progress.unparsed else False, None, progress.error)
+
+
+@dataclass(frozen=True)
+class Countdown(Task):
+    """Reach the target. Fields: `numbers` (list of int), `target` (int)."""
+
+    @property
+    def verifier(self) -> CountdownVerifier:
+        return CountdownVerifier()
+
+    @property
+    def step_verifier(self) -> MoveVerifier:
+        return MoveVerifier()
+
+    @staticmethod
+    def parse_problem(text: str) -> Problem:
+        """`"3 5 7 2=24"` as a problem. Raises BadInput."""
+        numbers, equals, target = text.replace(",", " ").partition("=")
+        try:
+            fields = {"numbers": [int(n) for n in numbers.split()], "target": int(target)}
+        except ValueError as error:
+            raise BadInput(f'{text!r} is no countdown problem; write "3 5 7 2=24"') from error
+        return Countdown.from_fields(fields)
+
+    @staticmethod
+    def from_fields(fields: Mapping[str, Any]) -> Problem:
+        """A problem from the task's own fields. Raises BadInput."""
+        numbers, target = fields.get("numbers"), fields.get("target")
+        if (
+            not isinstance(numbers, list)
+            or not 1 <= len(numbers) <= 8
+            or not all(type(n) is int and 0 <= n < 10**6 for n in [*numbers, target])
+        ):
+            raise BadInput(
+                'a countdown problem needs "numbers", a list of 1 to 8 integers from 0 up, and'
+                ' "target", an integer'
+            )
+        return Problem("countdown/own", {"numbers": list(numbers), "target": target})
+
+    def render(self, problem: Problem, format: Format, dialect: Dialect) -> str:
+        numbers, target = problem.fields["numbers"], problem.fields["target"]
+        if dialect == "compact":
+            question = " ".join(map(str, numbers)) + f"={target}"
+            return question + (THINK if format == "chain" else ":")
+        head = f"Reach {target} from {', '.join(map(str, numbers))}, using each number exactly once"
+        if format == "direct":
+            return f"{head}, with + - * /. Reply with one line: Answer: <expression>"
+        return (
+            f"{head}. Combine two numbers a line with + - * /, like 3*7=21, until one is left."
+            " End with the line Answer: <expression>"
+        )
+
+    def extract(self, text: str) -> str | None:
+        return chains.read(text).answer
+
+    def answer_key(self, problem: Problem, text: str) -> str | None:
+        return CountdownVerifier().check(problem, text).answer
+
+    def examples(self, format: Format, dialect: Dialect, k: int) -> list[tuple[str, str]]:
+        count = len(self.problems[0].fields["numbers"]) if self.problems else 4
+        sample = load("train", n=k, seed=9_001, numbers=min(6, max(3, count))).problems
+        rng = np.random.default_rng(0)
+        return [
+            (self.render(p, format, dialect), _example(p, format, dialect, rng)) for p in sample
+        ]
+
+    def state_key(self, problem: Problem, steps: Sequence[str]) -> Hashable | None:
+        progress = follow(problem, chains.standing(steps))
+        if progress.error:
+            return None
+        return tuple(sorted(value for value, _ in progress.left)), problem.fields["target"]
+
+
+def _example(problem: Problem, format: Format, dialect: Dialect, rng: np.random.Generator) -> str:
+    text, _ = write_trace(problem, "shortest", dialect, rng)
+    tree = follow(problem, chains.read(text).lines).left[0][1]
+    if format == "direct":
+        return ar.render(tree) if dialect == "compact" else f"Answer: {ar.render(tree)}"
+    if dialect == "plain":
+        return chains.write(chains.read(text).lines, ar.render(tree), dialect)
+    return text
+
+
+def random_instance(count: int, rng: np.random.Generator) -> tuple[list[int], int, list[Move]]:
+    """Numbers, a reachable target and the moves that made it, all values in 1..60."""
+    while True:
+        numbers = [int(x) for x in rng.integers(1, MAX_INPUT + 1, count)]
+        state, path = tuple(numbers), []
+        while len(state) > 1:
+            i, j = rng.choice(len(state), 2, replace=False)
+            options = [m for m in moves((state[i], state[j])) if m[3] <= MAX_VALUE]
+            if not options:
+                break
+            path.append(options[int(rng.integers(len(options)))])
+            state = after(state, path[-1])
+        if len(state) == 1 and state[0] not in numbers:
+            return numbers, state[0], path
+
+
+def key_of(numbers: Sequence[int], target: int) -> str:
+    """The canonical instance: the numbers sorted, and the target."""
+    return f"{sorted(numbers)}={target}"
+
+
+TASK = Countdown("countdown")
+
+
+def load(
+    split: str = "test", n: int | None = None, seed: int = 0, numbers: int | tuple[int, int] = 4
+) -> Countdown:
+    """`n` (default 200) solvable problems of `numbers` numbers (3..6, or a range)."""
+    low, high = (numbers, numbers) if isinstance(numbers, int) else numbers
+    if not 3 <= low <= high <= 6:
+        raise BadInput(f"numbers must lie in 3..6 with low <= high, not {numbers!r}")
+
+    def make(rng: np.random.Generator) -> instances.Instance:
+        given, target, _ = random_instance(int(rng.integers(low, high + 1)), rng)
+        return key_of(given, target), {"numbers": given, "target": target}, None
+
+    count = 200 if n is None else n
+    problems = instances.generate(
+        "countdown", make, split=split, n=count, seed=seed, meta={"numbers": [low, high]}
+    )
+    return Countdown("countdown", problems)

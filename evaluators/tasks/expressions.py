@@ -1,0 +1,242 @@
+"""expressions: evaluate an arithmetic expression by rewriting it, one operation a line.
+
+All values met on the way are integers in 0..60. The step verifier accepts a line that comes from
+the line before by evaluating one or more operations rightly, and so could compute the answer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from evaluators.errors import BadInput
+from evaluators.problem import Problem
+from evaluators.tasks import arithmetic as ar
+from evaluators.tasks import chains, instances
+from evaluators.tasks.base import THINK, Dialect, Format, Task
+from evaluators.verdict import Knows, Verdict
+
+MAX_VALUE, MAX_LEAF = 60, 12
+TraceKind = Literal["shortest", "terse", "backtracking", "repair"]
+
+
+def random_tree(ops: int, rng: np.random.Generator) -> ar.Expression:
+    """A random expression of `ops` operations whose subexpressions all lie in 0..60."""
+    if ops == 0:
+        return int(rng.integers(1, MAX_LEAF + 1))
+    left_ops = int(rng.integers(0, ops))
+    left, right = random_tree(left_ops, rng), random_tree(ops - 1 - left_ops, rng)
+    a, b = int(ar.evaluate(left)), int(ar.evaluate(right))
+    choices = [op for op, ok in (("+", a + b <= MAX_VALUE), ("*", a * b <= MAX_VALUE)) if ok]
+    op = str(rng.choice([*choices, "-"]))
+    if op == "-" and a < b:
+        left, right = right, left
+    return (op, left, right)
+
+
+def solve(tree: ar.Expression, per_line: int = 1) -> list[str]:
+    """The rewriting lines from the first rewrite to the value, leftmost operation first."""
+    lines = []
+    while not isinstance(tree, int):
+        for _ in range(per_line):
+            if isinstance(tree, int):
+                break
+            path = next(ar.reducible(tree))
+            tree = ar.replace(tree, path, int(ar.evaluate(ar.node(tree, path))))
+        lines.append(ar.render(tree))
+    return lines
+
+
+def wrong_rewrite(tree: ar.Expression, rng: np.random.Generator) -> ar.Expression:
+    """The tree after its leftmost operation was evaluated wrongly, to a value in 0..60."""
+    path = next(ar.reducible(tree))
+    right = int(ar.evaluate(ar.node(tree, path)))
+    near = [right + d for d in (-10, -2, -1, 1, 2, 10) if 0 <= right + d <= MAX_VALUE]
+    return ar.replace(tree, path, int(rng.choice(near)))
+
+
+def write_trace(
+    problem: Problem, kind: TraceKind, dialect: Dialect, rng: np.random.Generator
+) -> tuple[str, list[int]]:
+    """A correct completion, and the indices of its lines that are errors on purpose.
+
+    `shortest`: one operation a line; `terse`: three a line; `backtracking`: a right step that is
+    taken back for another order; `repair`: a wrong step, `wait`, the right one.
+    """
+    tree = ar.parse(problem.fields["expression"])
+    if kind in ("shortest", "terse"):
+        lines = solve(tree, 3 if kind == "terse" else 1)
+        return chains.write(lines, lines[-1] if lines else ar.render(tree), dialect), []
+    lines, errors = [], []
+    detour = int(rng.integers(0, max(1, ar.size(tree) - 1)))
+    while not isinstance(tree, int):
+        paths = list(ar.reducible(tree))
+        if len(lines) == detour:
+            path = paths[-1] if kind == "backtracking" else paths[0]
+            aside = (
+                ar.replace(tree, path, int(ar.evaluate(ar.node(tree, path))))
+                if kind == "backtracking"
+                else wrong_rewrite(tree, rng)
+            )
+            if kind == "repair":
+                errors.append(len(lines))
+            lines += [ar.render(aside), chains.WAIT]
+            detour = -1
+        tree = ar.replace(tree, paths[0], int(ar.evaluate(ar.node(tree, paths[0]))))
+        lines.append(ar.render(tree))
+    return chains.write(lines, str(tree), dialect), errors
+
+
+@dataclass(frozen=True)
+class ExpressionVerifier:
+    """Passes the completion whose final answer is the expression's value. Computes that value."""
+
+    knows: Knows = "solution"
+
+    def check(self, problem: Problem, text: str) -> Verdict:
+        start = time.perf_counter()
+        value = ar.evaluate(ar.parse(problem.fields["expression"]))
+        answer = number(chains.read(text).answer)
+        if answer is None:
+            return Verdict(0.0, False, None, "no final answer", time.perf_counter() - start)
+        passed = value == int(answer)
+        reason = f"{answer} is the value" if passed else f"the value is {value}, not {answer}"
+        return Verdict(float(passed), passed, answer, reason, time.perf_counter() - start)
+
+
+@dataclass(frozen=True)
+class RewriteVerifier:
+    """Accepts a line that rightly evaluates one or more operations of the line it follows."""
+
+    knows: Knows = "solution"
+
+    def check(self, problem: Problem, steps: Sequence[str]) -> Verdict:
+        if not steps or not steps[-1].strip():
+            return Verdict(0.0, None, None, "an empty step")
+        last, before = steps[-1], chains.standing(steps[:-1])
+        if chains.is_wait(last):
+            return Verdict(1.0, True, None, "a step is taken back") if before else Verdict(
+                0.0, False, None, "nothing to take back"
+            )  # fmt: skip
+        try:
+            old = ar.parse(before[-1] if before else problem.fields["expression"])
+        except ar.NotAnExpression as error:
+            return Verdict(0.0, None, None, f"the line before cannot be read: {error}")
+        if chains.is_answer(last):
+            answer = number(chains.read(last).answer)
+            right = answer is not None and old == int(answer)
+            return Verdict(
+                float(right), right, answer, "" if right else "not the value of the last line"
+            )
+        try:
+            new = ar.parse(last)
+        except ar.NotAnExpression as error:
+            return Verdict(0.0, None, None, f"cannot be read: {error}")
+        if ar.rewrites(old, new):
+            return Verdict(1.0, True, None, "a legal rewrite")
+        return Verdict(0.0, False, None, f"{last.strip()} does not follow from {ar.render(old)}")
+
+
+def number(text: str | None) -> str | None:
+    """A non-negative integer of at most 12 digits in canonical form, or `None`."""
+    text = (text or "").strip().rstrip(".")
+    if not text.isascii() or not text.isdigit() or len(text) > ar.MAX_DIGITS:
+        return None
+    return str(int(text))
+
+
+@dataclass(frozen=True)
+class Expressions(Task):
+    """Evaluate by rewriting. Field: `expression`."""
+
+    @property
+    def verifier(self) -> ExpressionVerifier:
+        return ExpressionVerifier()
+
+    @property
+    def step_verifier(self) -> RewriteVerifier:
+        return RewriteVerifier()
+
+    @staticmethod
+    def parse_problem(text: str) -> Problem:
+        """`"(3+4)*2-5"` as a problem. Raises BadInput."""
+        return Expressions.from_fields({"expression": text})
+
+    @staticmethod
+    def from_fields(fields: Mapping[str, Any]) -> Problem:
+        """A problem from the task's own fields. Raises BadInput."""
+        if not isinstance(fields.get("expression"), str):
+            raise BadInput('an expressions problem needs the field "expression", a string')
+        try:
+            tree = ar.parse(fields["expression"])
+            value = ar.evaluate(tree)
+        except (ar.NotAnExpression, ZeroDivisionError) as error:
+            raise BadInput(f"{fields['expression']!r} is no expression: {error}") from error
+        return Problem("expressions/own", {"expression": ar.render(tree)}, str(value))
+
+    def render(self, problem: Problem, format: Format, dialect: Dialect) -> str:
+        expression = problem.fields["expression"]
+        if dialect == "compact":
+            return expression + (THINK if format == "chain" else "=")
+        if format == "direct":
+            return f"What is {expression}? Reply with one line: Answer: <number>"
+        return (
+            f"Evaluate {expression}. Rewrite the whole expression with one operation worked out,"
+            " one rewriting a line, until a single number is left. End with the line"
+            " Answer: <number>"
+        )
+
+    def extract(self, text: str) -> str | None:
+        return number(chains.read(text).answer)
+
+    def examples(self, format: Format, dialect: Dialect, k: int) -> list[tuple[str, str]]:
+        ops = [ar.size(ar.parse(p.fields["expression"])) for p in self.problems[:50]] or [4]
+        sample = load("train", n=k, seed=9_001, ops=(max(1, min(ops)), max(ops))).problems
+        rng = np.random.default_rng(0)
+        return [
+            (
+                self.render(p, format, dialect),
+                write_trace(p, "shortest", dialect, rng)[0]
+                if format == "chain"
+                else (p.answer or "") if dialect == "compact" else f"Answer: {p.answer}",
+            )
+            for p in sample
+        ]  # fmt: skip
+
+    def state_key(self, problem: Problem, steps: Sequence[str]) -> Hashable | None:
+        lines = chains.standing(steps)
+        try:
+            return ar.render(ar.parse(lines[-1] if lines else problem.fields["expression"]))
+        except ar.NotAnExpression:
+            return None
+
+
+def key_of(tree: ar.Expression) -> str:
+    """The canonical instance: the multisets of its numbers and of its operators."""
+    return f"{sorted(ar.leaves(tree))}{''.join(sorted(ar.operators(tree)))}"
+
+
+TASK = Expressions("expressions")
+
+
+def load(
+    split: str = "test", n: int | None = None, seed: int = 0, ops: int | tuple[int, int] = (4, 6)
+) -> Expressions:
+    """`n` (default 200) expressions with `ops` operations (a number or a range, 1..20)."""
+    low, high = (ops, ops) if isinstance(ops, int) else ops
+    if not 1 <= low <= high <= 20:
+        raise BadInput(f"ops must lie in 1..20 with low <= high, not {ops!r}")
+
+    def make(rng: np.random.Generator) -> instances.Instance:
+        tree = random_tree(int(rng.integers(low, high + 1)), rng)
+        return key_of(tree), {"expression": ar.render(tree)}, str(ar.evaluate(tree))
+
+    count = 200 if n is None else n
+    problems = instances.generate(
+        "expressions", make, split=split, n=count, seed=seed, meta={"ops": [low, high]}
+    )
+    return Expressions("expressions", problems)

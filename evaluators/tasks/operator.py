@@ -1,0 +1,100 @@
+"""operator: apply an unknown operator `@` that only the examples in the prompt define.
+
+`a@b` is `a+b+c` or `|a-b|+c` with a hidden kind and offset `c` in 0..9: without examples the answer
+can only be guessed, with two it can be worked out.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from evaluators.errors import BadInput
+from evaluators.problem import Problem
+from evaluators.tasks import chains, instances
+from evaluators.tasks.base import Dialect, Format, Task
+from evaluators.tasks.expressions import number
+from evaluators.verdict import Knows, Verdict
+
+KINDS = {"sum": lambda a, b: a + b, "gap": lambda a, b: abs(a - b)}
+MAX_INPUT, MAX_OFFSET = 12, 9
+
+
+@dataclass(frozen=True)
+class ReferenceVerifier:
+    """Passes the completion whose final answer is the stored one."""
+
+    knows: Knows = "reference"
+
+    def check(self, problem: Problem, text: str) -> Verdict:
+        start = time.perf_counter()
+        answer = number(chains.read(text).answer)
+        passed = answer is not None and answer == problem.answer
+        reason = "the stored answer" if passed else f"the stored answer is {problem.answer}"
+        return Verdict(float(passed), passed, answer, reason, time.perf_counter() - start)
+
+
+@dataclass(frozen=True)
+class Operator(Task):
+    """Apply `@`. Fields: `a`, `b`, `examples` (list of [a, b, result])."""
+
+    formats = ("direct",)
+
+    @property
+    def verifier(self) -> ReferenceVerifier:
+        return ReferenceVerifier()
+
+    @staticmethod
+    def from_fields(fields: Mapping[str, Any]) -> Problem:
+        """A problem from the task's own fields, with its `answer`. Raises BadInput."""
+        if not {"a", "b", "examples", "answer"} <= set(fields):
+            raise BadInput('an operator problem needs "a", "b", "examples" and "answer"')
+        own = {name: fields[name] for name in ("a", "b", "examples")}
+        return Problem("operator/own", own, str(fields["answer"]))
+
+    def render(self, problem: Problem, format: Format, dialect: Dialect) -> str:
+        shown = [f"{a}@{b}={y}" for a, b, y in problem.fields["examples"]]
+        question = f"{problem.fields['a']}@{problem.fields['b']}"
+        if dialect == "compact":
+            return "\n".join([*shown, question + "="])
+        told = f"Given {', '.join(shown)}: w" if shown else "W"
+        return f"{told}hat is {question}? Reply with one line: Answer: <number>"
+
+    def extract(self, text: str) -> str | None:
+        return number(chains.read(text).answer)
+
+
+def random_instance(rng: np.random.Generator, shots: tuple[int, int]) -> instances.Instance:
+    """A hidden operator, examples of it and a question; the key leaves the examples out."""
+    kind = str(rng.choice(list(KINDS)))
+    offset = int(rng.integers(0, MAX_OFFSET + 1))
+    count = int(rng.integers(shots[0], shots[1] + 1)) + 1
+    pairs = rng.integers(1, MAX_INPUT + 1, (count, 2)).tolist()
+    rows = [[a, b, KINDS[kind](a, b) + offset] for a, b in pairs]
+    a, b, y = rows.pop()
+    return f"{kind}{offset}:{a}@{b}", {"a": a, "b": b, "examples": rows}, str(y)
+
+
+TASK = Operator("operator")
+
+
+def load(
+    split: str = "test", n: int | None = None, seed: int = 0, shots: int | tuple[int, int] = 4
+) -> Operator:
+    """`n` (default 200) problems with `shots` examples in the prompt (0..8, or a range)."""
+    low, high = (shots, shots) if isinstance(shots, int) else shots
+    if not 0 <= low <= high <= 8:
+        raise BadInput(f"shots must lie in 0..8 with low <= high, not {shots!r}")
+
+    def make(rng: np.random.Generator) -> instances.Instance:
+        return random_instance(rng, (low, high))
+
+    count = 200 if n is None else n
+    problems = instances.generate(
+        "operator", make, split=split, n=count, seed=seed, meta={"shots": [low, high]}
+    )
+    return Operator("operator", problems)

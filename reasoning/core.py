@@ -1,0 +1,258 @@
+"""The values that every part passes around, and the three protocols a user may supply.
+
+Data only: nothing here generates, judges or spends.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+from evaluators.problem import Problem
+from evaluators.verdict import Knows, Verdict
+
+if TYPE_CHECKING:
+    from evaluators.tasks.base import Task
+    from reasoning.ledger import Ledger
+
+Finish = Literal["boundary", "stop", "eos", "length", "budget"]
+"""Why a completion (or a step) ended. Only `eos` ends a trace by itself."""
+
+Source = Literal["model", "forced", "tool"]
+
+
+@dataclass(frozen=True)
+class Message:
+    """One turn: `role` is `system`, `user` or `assistant`."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What a model continues: finished turns, and the assistant's turn so far.
+
+    `prefix` is the text of that turn, `prefix_ids` its exact token ids where a local model wrote
+    them; continuing uses the ids, never re-tokenised text.
+    """
+
+    messages: tuple[Message, ...]
+    prefix: str = ""
+    prefix_ids: tuple[int, ...] | None = None
+
+    def extended(self, completion: Completion) -> Prompt:
+        """This prompt with a completion appended to the assistant's turn."""
+        ids: tuple[int, ...] | None = None
+        if completion.token_ids is not None and (self.prefix_ids is not None or not self.prefix):
+            ids = (self.prefix_ids or ()) + completion.token_ids
+        return Prompt(self.messages, self.prefix + completion.text, ids)
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How one completion is drawn.
+
+    `temperature` 0 is greedy. `top_k` 0, `top_p` 1 and `min_p` 0 are off; they apply in the order
+    temperature, top-k, top-p, min-p. `boundary` ends a step and stays in its text; `stop` strings
+    end the completion and are cut from its text. `n` completions are drawn, each with its own
+    seed path.
+    """
+
+    max_tokens: int = 256
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    boundary: str | None = None
+    stop: tuple[str, ...] = ()
+    n: int = 1
+
+    def __post_init__(self) -> None:
+        for name, ok, want in (
+            ("max_tokens", self.max_tokens >= 0, "0 or more"),
+            ("temperature", 0.0 <= self.temperature < float("inf"), "0 (greedy) or more"),
+            ("top_k", self.top_k >= 0, "0 (off) or more"),
+            ("top_p", 0.0 < self.top_p <= 1.0, "in (0, 1]"),
+            ("min_p", 0.0 <= self.min_p <= 1.0, "in [0, 1]"),
+            ("n", self.n >= 1, "1 or more"),
+            ("boundary", self.boundary != "", "a string or None"),
+            ("stop", "" not in self.stop, "non-empty strings"),
+        ):
+            if not ok:
+                raise ValueError(f"sampling.{name} must be {want}, not {getattr(self, name)!r}")
+
+
+@dataclass(frozen=True)
+class SeedPath:
+    """Where a random draw comes from: run seed, then problem, node, sample index.
+
+    The 128-bit key is a hash of the path, so a draw does not depend on what ran before it.
+    """
+
+    seed: int
+    parts: tuple[str | int, ...] = ()
+
+    def child(self, *parts: str | int) -> SeedPath:
+        return SeedPath(self.seed, self.parts + parts)
+
+    @property
+    def text(self) -> str:
+        """The path as a log key, `"0/expressions%2F17/3"`: injective in its parts."""
+        parts = (str(p).replace("%", "%25").replace("/", "%2F") for p in self.parts)
+        return "/".join((str(self.seed), *parts))
+
+    @cached_property
+    def key(self) -> tuple[int, int]:
+        """Two 64-bit words for a counter-based generator."""
+        digest = hashlib.blake2b(self.text.encode(), digest_size=16).digest()
+        return int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:], "little")
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens of one call: `prompt` read (of which `cached` were not recomputed), `completion`
+    generated."""
+
+    prompt: int = 0
+    cached: int = 0
+    completion: int = 0
+
+
+@dataclass(frozen=True)
+class Completion:
+    """One sampled continuation.
+
+    `token_ids` and `logprobs` (natural log, under the model's own distribution at temperature 1,
+    before any truncation) have one entry a generated token, the end-of-sequence token included;
+    `None` where the model does not tell.
+    """
+
+    text: str
+    finish: Finish
+    usage: Usage
+    token_ids: tuple[int, ...] | None = None
+    logprobs: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class TokenScores:
+    """Log-probabilities of given tokens: `tokens` as text, one natural-log entry each."""
+
+    tokens: tuple[str, ...]
+    logprobs: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A piece of a trace between two step boundaries."""
+
+    text: str
+    tokens: int
+    finish: Finish
+    logprob: float | None = None
+    source: Source = "model"
+    verdict: Verdict | None = None
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One line of reasoning: its steps, why it ended, its answer and verdict.
+
+    `answer` is `None` unless the trace ended by itself. `seed` is the seed path of its sample;
+    `score` is what the strategy's scorer gave it (`None`: not scored or not payable).
+    """
+
+    steps: tuple[Step, ...]
+    finish: Finish
+    answer: str | None = None
+    verdict: Verdict | None = None
+    score: float | None = None
+    seed: str = ""
+
+    @property
+    def text(self) -> str:
+        return "".join(step.text for step in self.steps)
+
+    @property
+    def tokens(self) -> int:
+        """Generated tokens (the model's own, not forced ones)."""
+        return sum(step.tokens for step in self.steps if step.source == "model")
+
+    @property
+    def logprob(self) -> float | None:
+        """Sum of the model tokens' log-probabilities, or `None` where one is unknown."""
+        logprobs = [step.logprob for step in self.steps if step.source == "model"]
+        return None if None in logprobs else sum(x for x in logprobs if x is not None)
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What a strategy returns: the answer it stands by, all it made, and why it stopped.
+
+    `chosen` indexes `traces`; `stopped_by` is one word: `done`, `accepted`, `agreed`, `budget`.
+    """
+
+    answer: str | None
+    traces: tuple[Trace, ...]
+    chosen: int | None
+    tree: Any = None
+    stopped_by: str = "done"
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a strategy works with on one problem. `events(kind, **data)` reports progress."""
+
+    task: Task
+    model: LanguageModel
+    ledger: Ledger
+    seed: SeedPath
+    events: Callable[..., None] = field(default=lambda kind, **data: None)
+
+
+@runtime_checkable
+class LanguageModel(Protocol):
+    """A source of completions. `can` names its abilities out of: continue, logprobs, score, n,
+    seed, choices, token_ids, tells_stop. `dialect` is what its card chose, `flops_per_token` the
+    forward cost of one token (2 x parameters; Kaplan et al. 2020, section 2.1), 0 if unknown."""
+
+    name: str
+    can: frozenset[str]
+    dialect: Literal["compact", "plain"]
+    flops_per_token: float
+
+    async def generate(
+        self, prompt: Prompt, sampling: Sampling, ledger: Ledger, seed: SeedPath
+    ) -> list[Completion]: ...
+
+    async def score(
+        self, prompt: Prompt, continuations: Sequence[str], ledger: Ledger
+    ) -> list[TokenScores]: ...
+
+    def fingerprint(self) -> Mapping[str, Any]:
+        """What identifies the model in a run log: name, weights hash or revision."""
+        ...
+
+
+@runtime_checkable
+class Scorer(Protocol):
+    """Rates traces. `scale` is `unit` (0..1) or `log`; `needs` what the model must be able to do."""
+
+    knows: Knows
+    scale: Literal["unit", "log"]
+    needs: frozenset[str]
+
+    async def score(
+        self, problem: Problem, traces: Sequence[Trace], ctx: Context
+    ) -> list[float | None]: ...
+
+
+@runtime_checkable
+class Strategy(Protocol):
+    """Spends a budget on one problem. A frozen dataclass of settings."""
+
+    async def solve(self, problem: Problem, ctx: Context) -> Solution: ...
