@@ -1,0 +1,123 @@
+"""A trace taken apart for reading: its steps, each with the step verifier's verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+from evaluators.problem import Problem
+from evaluators.tasks.base import Task
+from evaluators.verdict import Verdict
+from reasoning.core import Solution, Trace
+
+MARKS = {True: "✓", False: "✗", None: "?"}
+_COLOURS = {
+    True: "var(--jp-success-color1, #2e7d32)",
+    False: "var(--jp-error-color1, #c62828)",
+    None: "var(--jp-border-color1, #9e9e9e)",
+}
+
+
+@dataclass(frozen=True)
+class JudgedStep:
+    """One step's text and what the step verifier says of it; `verdict` is `None` without one."""
+
+    text: str
+    verdict: Verdict | None
+
+    @property
+    def mark(self) -> str:
+        """`✓` accepted, `✗` rejected, `?` neither (unparsed, or no step verifier)."""
+        return MARKS[self.verdict.passed if self.verdict else None]
+
+
+def split_steps(text: str, boundary: str) -> list[str]:
+    """The pieces of a text, each with the boundary that ends it."""
+    parts = text.split(boundary)
+    steps = [part + boundary for part in parts[:-1]]
+    return [*steps, parts[-1]] if parts[-1] else steps
+
+
+def judge_steps(task: Task, problem: Problem, text: str) -> list[JudgedStep]:
+    """Every step of a written trace, judged after the steps before it."""
+    steps = split_steps(text, task.boundary)
+    judge = task.step_verifier
+    return [
+        JudgedStep(step, judge.check(problem, steps[: at + 1]) if judge else None)
+        for at, step in enumerate(steps)
+    ]
+
+
+def heading(number: int, trace: Trace, chosen: bool, verdict: Verdict | None) -> str:
+    """One line on a trace: verdict, answer, tokens, why it ended, score."""
+    parts = [f"trace {number}"]
+    if chosen:
+        parts.append("chosen")
+    if verdict is not None:
+        parts.append("right" if verdict.passed else f"wrong ({verdict.reason})")
+    parts += [f"answer {trace.answer}" if trace.answer is not None else "no answer"]
+    parts += [f"{trace.tokens} tokens", f"ended by {trace.finish}"]
+    if trace.score is not None:
+        parts.append(f"score {trace.score:.3g}")
+    return " · ".join(parts)
+
+
+def final_verdict(task: Task, problem: Problem, trace: Trace) -> Verdict | None:
+    """The verdict on a whole trace; `None` for one that did not end by itself."""
+    if trace.verdict is not None:
+        return trace.verdict
+    return task.verifier.check(problem, trace.text) if trace.finish == "eos" else None
+
+
+def as_text(task: Task, problem: Problem, solution: Solution) -> str:
+    """All traces of a solution for the terminal, one step a line behind its mark."""
+    lines: list[str] = []
+    for at, trace in enumerate(solution.traces):
+        verdict = final_verdict(task, problem, trace)
+        lines.append(heading(at + 1, trace, at == solution.chosen, verdict))
+        for step in judge_steps(task, problem, trace.text):
+            why = f"    ({step.verdict.reason})" if step.mark == "✗" and step.verdict else ""
+            lines.append(f"  {step.mark} {visible(step.text)}{why}")
+    return "\n".join(lines)
+
+
+def visible(text: str) -> str:
+    """A step on one line: its end dropped, control characters shown as escapes."""
+    text = text.rstrip("\n")
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def as_html(task: Task, problem: Problem, solution: Solution) -> str:
+    """All traces of a solution as escaped HTML that follows JupyterLab's theme."""
+    blocks = [
+        _trace_html(task, problem, trace, at, at == solution.chosen)
+        for at, trace in enumerate(solution.traces)
+    ]
+    return (
+        '<div style="color: var(--jp-ui-font-color1, inherit)">'
+        + ("".join(blocks) or "no traces: the budget paid for none")
+        + "</div>"
+    )
+
+
+def _trace_html(task: Task, problem: Problem, trace: Trace, at: int, chosen: bool) -> str:
+    title = escape(heading(at + 1, trace, chosen, final_verdict(task, problem, trace)))
+    steps: Sequence[JudgedStep] = judge_steps(task, problem, trace.text)
+    weight = "bold" if chosen else "normal"
+    return (
+        f'<details {"open" if chosen or at < 3 else ""} style="margin: 6px 0">'
+        f'<summary style="font-weight: {weight}">{title}</summary>'
+        + "".join(_step_html(step) for step in steps)
+        + "</details>"
+    )
+
+
+def _step_html(step: JudgedStep) -> str:
+    colour = _COLOURS[step.verdict.passed if step.verdict else None]
+    reason = escape(step.verdict.reason) if step.verdict else "not judged"
+    return (
+        f'<div title="{reason}" style="border-left: 4px solid {colour}; margin: 2px 0 2px 12px;'
+        ' padding: 1px 8px; font-family: var(--jp-code-font-family, monospace);'
+        f' white-space: pre-wrap">{step.mark} {escape(visible(step.text))}</div>'
+    )  # fmt: skip
