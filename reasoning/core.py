@@ -240,7 +240,8 @@ class LanguageModel(Protocol):
 
 @runtime_checkable
 class Scorer(Protocol):
-    """Rates traces. `scale` is `unit` (0..1) or `log`; `needs` what the model must be able to do."""
+    """Rates traces. `scale` is `unit` (0..1) or `log`; `needs` what the model has to be able to
+    do."""
 
     knows: Knows
     scale: Literal["unit", "log"]

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from evaluators.problem import Problem
-from evaluators.tasks import chain_sum, chains, countdown, expressions, instances, operator
 from evaluators.tasks import arithmetic as ar
+from evaluators.tasks import chain_sum, chains, countdown, expressions, instances, operator
+from evaluators.tasks import countdown_solver as solver
 
 JUDGE = "check"
 _NUMBER = re.compile(r"[0-9]+")
@@ -43,11 +44,11 @@ def _expression(rng: np.random.Generator, ops: tuple[int, int] = EXPRESSION_OPS)
     return _split(make)
 
 
-def _countdown(rng: np.random.Generator, count: int) -> tuple[Problem, list[countdown.Move]]:
-    paths: list[list[countdown.Move]] = [[]]
+def _countdown(rng: np.random.Generator, count: int) -> tuple[Problem, list[solver.Move]]:
+    paths: list[list[solver.Move]] = [[]]
 
     def make() -> tuple[str, Problem]:
-        numbers, target, paths[0] = countdown.random_instance(count, rng)
+        numbers, target, paths[0] = solver.random_instance(count, rng)
         fields = {"numbers": numbers, "target": target}
         return countdown.key_of(numbers, target), Problem("", fields)
 
@@ -76,11 +77,11 @@ def _trace(module: Any, problem: Problem, kind: str, rng: np.random.Generator) -
     return _learned_lines(text, errors)
 
 
-def _countdown_lines(problem: Problem, path: list[countdown.Move]) -> str:
+def _countdown_lines(problem: Problem, path: list[solver.Move]) -> str:
     state, lines = tuple(problem.fields["numbers"]), []
     for move in path:
         lines.append(countdown.line(state, move))
-        state = countdown.after(state, move)
+        state = solver.after(state, move)
     return chains.write(lines, str(problem.fields["target"]), "compact")
 
 

@@ -1,4 +1,4 @@
-"""The embedded models' architecture: Qwen3 (Qwen team 2025, arXiv:2505.09388) at two small sizes."""
+"""The embedded models' architecture: Qwen3 (Qwen team 2025, arXiv:2505.09388), two sizes."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Recipes: how the embedded models are made."""

@@ -1,0 +1,1 @@
+"""Train: pretraining of the embedded models."""
