@@ -1,0 +1,159 @@
+"""Sentences about a comparison, chosen by its measured differences and their intervals.
+
+Nothing is claimed in advance: each function looks at the cells, finds the case that its question
+asks for, and says so; or says that there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from evaluators.intervals import Interval, paired_bootstrap
+
+GROWTH = 1.25
+"""From this ratio of mean tokens on, a larger budget counts as more compute spent."""
+
+KNOWN = {
+    "reference": "reads the answer",
+    "solution": "could compute the answer",
+    "check": "can only check",
+    "nothing": "knows nothing",
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One arm at one budget: `correct` maps (problem id, seed) to 0 or 1, `tokens` is the mean
+    generated and scored per problem, `knows` what the arm's judge knew."""
+
+    task: str
+    strategy: str
+    budget: int
+    knows: str
+    correct: Mapping[tuple[str, int], float]
+    tokens: float
+
+    @property
+    def accuracy(self) -> float:
+        """The share of problems answered rightly."""
+        return float(np.mean(list(self.correct.values())))
+
+
+def difference(a: Cell, b: Cell) -> Interval | None:
+    """Accuracy of `a` minus that of `b` on the runs both have, with its paired 95 % interval.
+
+    `None` when they share no run. Problems are resampled as a whole, with all their seeds.
+    """
+    keys = sorted(a.correct.keys() & b.correct.keys())
+    if not keys:
+        return None
+    rng = np.random.default_rng(0)
+    left, right = [a.correct[k] for k in keys], [b.correct[k] for k in keys]
+    return paired_bootstrap(left, right, rng, clusters=[problem for problem, _ in keys])
+
+
+def three_sentences(cells: Sequence[Cell], a: str, b: str) -> list[str]:
+    """Where compute helps most, how arms `a` and `b` of equal knowledge compare, where it does not
+    help."""
+    return [most_gain(cells), duel(cells, a, b), no_gain(cells)]
+
+
+def most_gain(cells: Sequence[Cell]) -> str:
+    """The arm that gains most from its smallest to its largest budget."""
+    ends = [(first, last) for first, *_, last in _ladders(cells)]
+    found = [(gain, first, last) for first, last in ends if (gain := difference(last, first))]
+    if not found:
+        return "No arm ran at two budgets on the same problems, so no gain can be measured."
+    gain, first, last = max(found, key=lambda f: f[0].value)
+    path = (
+        f"on {last.task}, {last.strategy} goes from {_share(first.accuracy)} at {first.budget} to"
+        f" {_share(last.accuracy)} at {last.budget} tokens a problem ({_change(gain)})"
+    )
+    if gain.low > 0:
+        return f"More compute helps most here: {path}; its judge {_knows(last)}."
+    return f"No arm gains measurably from more compute; the largest difference: {path}."
+
+
+def duel(cells: Sequence[Cell], a: str, b: str) -> str:
+    """Arms `a` and `b` on every task at the largest budget both ran at, if they know the same."""
+    parts = []
+    for task in dict.fromkeys(cell.task for cell in cells):
+        mine = {c.budget: c for c in cells if (c.task, c.strategy) == (task, a)}
+        other = {c.budget: c for c in cells if (c.task, c.strategy) == (task, b)}
+        shared = sorted(mine.keys() & other.keys())
+        if not shared:
+            continue
+        x, y = mine[shared[-1]], other[shared[-1]]
+        gap = difference(x, y)
+        if x.knows != y.knows:
+            parts.append(f"on {task} their judges do not know the same, so nothing is claimed")
+        elif gap is not None:
+            parts.append(
+                f"on {task} (the judge {_knows(x)}) {a} {_compared(gap)} {b} at {shared[-1]} tokens"
+                f" ({_share(x.accuracy)} and {_share(y.accuracy)}; {_change(gap)};"
+                f" mean tokens {x.tokens:.0f} and {y.tokens:.0f})"
+            )
+    if not parts:
+        return f"{a} and {b} did not both run, so they are not compared."
+    return f"At equal cap and equal knowledge: {'; '.join(parts)}."
+
+
+def no_gain(cells: Sequence[Cell]) -> str:
+    """The arm that spends most more tokens at a larger budget without a measurable gain."""
+    steps = [
+        (gain, less, more)
+        for ladder in _ladders(cells)
+        for at, less in enumerate(ladder)
+        for more in ladder[at + 1 :]
+        if more.tokens >= GROWTH * less.tokens and (gain := difference(more, less)) is not None
+    ]
+    idle = [step for step in steps if step[0].low <= 0]
+    if idle:
+        gain, less, more = max(idle, key=lambda s: s[2].tokens / s[1].tokens)
+        effect = "loses accuracy" if gain.high < 0 else "gains nothing measurable"
+        return (
+            f"More compute does not always help: on {more.task}, {more.strategy} {effect} from"
+            f" {less.budget} to {more.budget} tokens ({_share(less.accuracy)} to"
+            f" {_share(more.accuracy)}; {_change(gain)}), though it spends"
+            f" {more.tokens / less.tokens:.1f} times as many (mean {less.tokens:.0f} and"
+            f" {more.tokens:.0f})."
+        )
+    if not steps:
+        return "No arm spent more tokens at a larger budget, so none shows what more compute buys."
+    gain, less, more = min(steps, key=lambda s: s[0].value)
+    return (
+        "In this run every arm that spent more tokens gained; the smallest gain is that of"
+        f" {more.strategy} on {more.task} from {less.budget} to {more.budget} tokens"
+        f" ({_change(gain)})."
+    )
+
+
+def _ladders(cells: Sequence[Cell]) -> list[list[Cell]]:
+    """The cells of each arm that ran at two budgets or more, cheapest first."""
+    arms: dict[tuple[str, str], list[Cell]] = {}
+    for cell in cells:
+        if cell.correct:
+            arms.setdefault((cell.task, cell.strategy), []).append(cell)
+    ladders = [sorted(arm, key=lambda c: c.budget) for arm in arms.values()]
+    return [ladder for ladder in ladders if len(ladder) > 1]
+
+
+def _knows(cell: Cell) -> str:
+    return KNOWN.get(cell.knows, cell.knows)
+
+
+def _compared(gap: Interval) -> str:
+    if gap.low > 0:
+        return "is ahead of"
+    return "is behind" if gap.high < 0 else "cannot be told apart from"
+
+
+def _share(x: float) -> str:
+    return f"{x:.2f}"
+
+
+def _change(gap: Interval) -> str:
+    return f"{gap.value:+.2f}, 95 % interval {gap.low:+.2f} to {gap.high:+.2f}"
