@@ -6,7 +6,7 @@ import argparse
 import json
 from dataclasses import dataclass, replace
 
-from evaluators.errors import BadInput, UnknownName
+from evaluators.errors import BadInput
 from evaluators.problem import Problem
 from evaluators.tasks import load_task
 from evaluators.tasks.base import Task
@@ -49,16 +49,19 @@ def ask(task_name: str, text: str) -> Asked:
 def solve(
     asked: Asked, model: LanguageModel, strategy: str, tokens: int, seed: int
 ) -> tuple[Solution, Ledger]:
-    """Spend `tokens` on the problem by the named strategy. Raises UnknownName."""
-    from reasoning.loop import run as wait
-    from search import STRATEGIES
+    """Spend `tokens` on the problem by a strategy, given as text (`"best-of-n(n=8)"`).
 
-    if strategy not in STRATEGIES:
-        raise UnknownName("strategy", strategy, STRATEGIES)
+    Raises UnknownName, and BadInput where strategy, task and model do not fit together.
+    """
+    from reasoning.loop import run as wait
+    from search.strategies import parse, refuse_unfit
+
+    chosen = parse(strategy)
+    refuse_unfit(chosen, asked.task, model)
     ledger = Ledger(Budget(tokens=tokens))
     path = SeedPath(seed, (asked.problem.id,))
     context = Context(asked.task, model, ledger, path)
-    return wait(STRATEGIES[strategy]().solve(asked.problem, context)), ledger
+    return wait(chosen.solve(asked.problem, context)), ledger
 
 
 def parser() -> argparse.ArgumentParser:
@@ -69,7 +72,11 @@ def parser() -> argparse.ArgumentParser:
         "problem", help='"3 5 7 2=24", "(3+4)*2-5", "347+589+126", or the fields as JSON'
     )
     made.add_argument("--model", default="tiny", help="tiny, hf:PATH-or-NAME, recorded:FILE, …")
-    made.add_argument("--strategy", default="best-of-n", help="see `reasonlab strategies`")
+    made.add_argument(
+        "--strategy",
+        default="best-of-n",
+        help="see `reasonlab strategies`; settings in brackets: best-of-n(n=8)",
+    )
     made.add_argument("--budget", type=int, default=256, help="generated tokens")
     made.add_argument("--seed", type=int, default=0)
     return made
