@@ -64,12 +64,12 @@ def write_trace(
 ) -> tuple[str, list[int]]:
     """A correct completion, and the indices of its lines that are errors on purpose.
 
-    `shortest`: one operation a line; `terse`: three a line; `backtracking`: a right step that is
+    `shortest`: one operation a line; `terse`: two a line; `backtracking`: a right step that is
     taken back for another order; `repair`: a wrong step, `wait`, the right one.
     """
     tree = ar.parse(problem.fields["expression"])
     if kind in ("shortest", "terse"):
-        lines = solve(tree, 3 if kind == "terse" else 1)
+        lines = solve(tree, 2 if kind == "terse" else 1)
         return chains.write(lines, lines[-1] if lines else ar.render(tree), dialect), []
     lines, errors = [], []
     detour = int(rng.integers(0, max(1, ar.size(tree) - 1)))

@@ -1,13 +1,13 @@
 """operator: apply an unknown operator `@` that only the examples in the prompt define.
 
-`a@b` is `a+b+c` or `|a-b|+c` with a hidden kind and offset `c` in 0..9: without examples the answer
-can only be guessed, with two it can be worked out.
+`a@b` is the sum, the gap, the product, the larger or the smaller of two numbers in 1..9; which one
+is hidden. Without examples the answer can only be guessed, with a few it can be worked out.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +20,14 @@ from evaluators.tasks.base import Dialect, Format, Task
 from evaluators.tasks.expressions import number
 from evaluators.verdict import Knows, Verdict
 
-KINDS = {"sum": lambda a, b: a + b, "gap": lambda a, b: abs(a - b)}
-MAX_INPUT, MAX_OFFSET = 12, 9
+KINDS: Mapping[str, Callable[[int, int], int]] = {
+    "sum": lambda a, b: a + b,
+    "gap": lambda a, b: abs(a - b),
+    "product": lambda a, b: a * b,
+    "larger": max,
+    "smaller": min,
+}
+MAX_INPUT = 9
 
 
 @dataclass(frozen=True)
@@ -69,14 +75,14 @@ class Operator(Task):
 
 
 def random_instance(rng: np.random.Generator, shots: tuple[int, int]) -> instances.Instance:
-    """A hidden operator, examples of it and a question; the key leaves the examples out."""
+    """A hidden operator, examples of it and a question. The key has the examples too: there are
+    only a few hundred questions."""
     kind = str(rng.choice(list(KINDS)))
-    offset = int(rng.integers(0, MAX_OFFSET + 1))
     count = int(rng.integers(shots[0], shots[1] + 1)) + 1
     pairs = rng.integers(1, MAX_INPUT + 1, (count, 2)).tolist()
-    rows = [[a, b, KINDS[kind](a, b) + offset] for a, b in pairs]
+    rows = [[a, b, KINDS[kind](a, b)] for a, b in pairs]
     a, b, y = rows.pop()
-    return f"{kind}{offset}:{a}@{b}", {"a": a, "b": b, "examples": rows}, str(y)
+    return f"{kind}:{a}@{b}:{sorted(rows)}", {"a": a, "b": b, "examples": rows}, str(y)
 
 
 TASK = Operator("operator")

@@ -24,7 +24,7 @@ Part = tuple[str, bool]
 """A piece of text, and whether it is learned."""
 
 EXPRESSION_OPS = (3, 10)
-TERMS, DIGITS = (2, 4), (3, 5)
+TERMS, DIGITS = (2, 4), (3, 4)
 
 
 def _split(make: Callable[[], tuple[str, Problem]]) -> Problem:
@@ -143,12 +143,28 @@ def sum_direct(rng: np.random.Generator) -> list[Part]:
 
 
 def in_context(rng: np.random.Generator) -> list[Part]:
+    """Every result is learned, so that each example is predicted from those before it."""
+
     def make() -> tuple[str, Problem]:
-        key, fields, answer = operator.random_instance(rng, (0, 5))
+        key, fields, answer = operator.random_instance(rng, (0, 7))
         return key, Problem("", fields, answer)
 
     problem = _split(make)
-    return [(_prompt(operator, problem, "direct"), False), (problem.answer or "", True)]
+    parts: list[Part] = []
+    for a, b, result in problem.fields["examples"]:
+        parts += [(f"{a}@{b}=", False), (f"{result}\n", True)]
+    head = f"{problem.fields['a']}@{problem.fields['b']}="
+    return [*parts, (head, False), (problem.answer or "", True)]
+
+
+def with_example(rng: np.random.Generator) -> list[Part]:
+    """A worked example of a task, a blank line, and a question of the same task."""
+    module, shown, first = _some_problem(rng)
+    while True:
+        other, asked, second = _some_problem(rng)
+        if other is module:
+            head = f"{_prompt(module, shown)}{first}\n\n{_prompt(module, asked)}"
+            return [(head, False), (second, True)]
 
 
 def repair(rng: np.random.Generator) -> list[Part]:
@@ -195,7 +211,10 @@ def arithmetic_fact(rng: np.random.Generator) -> list[Part]:
     return [(_prompt(expressions, problem, "direct"), False), (value, True)]
 
 
-FULL: Mapping[str, tuple[float, Callable[[np.random.Generator], list[Part]]]] = {
+Mixture = Mapping[str, tuple[float, Callable[[np.random.Generator], list[Part]]]]
+"""Name -> (share of examples, maker)."""
+
+FULL: Mixture = {
     "countdown-3 chain": (1.2, countdown_chain(3)),
     "countdown-4 chain": (4.0, countdown_chain(4)),
     "countdown-5 chain": (0.5, countdown_chain(5)),
@@ -204,15 +223,15 @@ FULL: Mapping[str, tuple[float, Callable[[np.random.Generator], list[Part]]]] = 
     "expressions chain": (2.2, expression_chain),
     "expressions role": (0.7, expression_role),
     "expressions direct": (0.6, expression_direct),
-    "chain-sum chain": (1.0, sum_chain),
+    "chain-sum chain": (1.3, sum_chain),
     "chain-sum direct": (0.3, sum_direct),
-    "operator": (0.8, in_context),
+    "operator": (1.0, in_context),
+    "worked example": (0.3, with_example),
     "repair": (0.8, repair),
     "judgement": (0.8, judgement),
 }
-"""Weights are shares of examples."""
 
-STUDENT: Mapping[str, tuple[float, Callable[[np.random.Generator], list[Part]]]] = {
+STUDENT: Mixture = {
     "countdown direct": (2.0, countdown_direct),
     "expressions direct": (2.0, expression_direct),
     "chain-sum direct": (1.0, sum_direct),
@@ -225,7 +244,7 @@ STUDENT: Mapping[str, tuple[float, Callable[[np.random.Generator], list[Part]]]]
 class Sampler:
     """Draws examples of a mixture as token ids and loss mask."""
 
-    mixture: Mapping[str, tuple[float, Callable[[np.random.Generator], list[Part]]]]
+    mixture: Mixture
     tokenizer: Any
 
     def __call__(self, rng: np.random.Generator) -> tuple[list[int], list[bool]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -80,8 +81,6 @@ def _pool(
         if filled >= total * (len(out) + 1) / settings.pool:
             out.append(_tensors(rows))
             rows = []
-    if rows:
-        out[-1] = _tensors(rows) if not out else out[-1]
     order = rng.permutation(len(out))
     return [out[i] for i in order]
 
@@ -124,18 +123,19 @@ def pretrain(
     *,
     identity: dict[str, Any],
     progress: Callable[[dict[str, Any]], None] = lambda row: None,
-    keep: Sequence[int] = (),
+    stop: int | None = None,
 ) -> list[dict[str, Any]]:
-    """Train `model` in place; returns the curve (step, loss, lr, tokens, seconds).
+    """Train `model` in place; returns the curve: rows of step, loss (mean of 20 steps), lr, tokens
+    and seconds (on the clock, and of the processor).
 
     Checkpoints go to `folder` every `save_every` steps and a run found there goes on from its last
     one; `identity` (what defines the data) and the settings must be the same, else BadInput.
-    At the steps in `keep` the weights are also saved as `step-N.pt`.
+    `stop` ends the run after that many steps, on the same schedule.
     """
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.seed)
     optims = optimisers(model, settings)
-    done, curve, spent = 0, [], 0.0
+    done, curve, spent, processor = 0, [], 0.0, 0.0
     checkpoint = folder / "checkpoint.pt"
     stamp = {"settings": asdict(settings), **identity}
     if checkpoint.exists():
@@ -147,35 +147,39 @@ def pretrain(
         model.load_state_dict(state["model"])
         for optim, saved in zip(optims, state["optims"], strict=True):
             optim.load_state_dict(saved)
-        done, curve, spent = state["step"], json.loads(state["curve"]), state["seconds"]
+        done, curve = state["step"], json.loads(state["curve"])
+        spent, processor = state["seconds"], state["processor_seconds"]
     model.train()
-    began = time.perf_counter() - spent
+    began, began_processor = time.perf_counter() - spent, time.process_time() - processor
+    recent: deque[float] = deque(maxlen=20)
     source = batches(make, settings, done)
-    for step in range(done, settings.steps):
+    last = settings.steps if stop is None else min(stop, settings.steps)
+    for step in range(done, last):
         ids, labels = next(source)
         lr = rate(step, settings)
         loss = loss_of(model, ids, labels)
         loss.backward()
+        recent.append(loss.item())
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optim in optims:
             for group in optim.param_groups:
                 group["lr"] = lr
             optim.step()
             optim.zero_grad(set_to_none=True)
-        if step % 10 == 9 or step + 1 == settings.steps:
+        if step % 10 == 9 or step + 1 == last:
             row = {
-                "step": step + 1, "loss": round(loss.item(), 4), "lr": round(lr, 6),
+                "step": step + 1, "loss": round(sum(recent) / len(recent), 4), "lr": round(lr, 6),
                 "tokens": ids.numel(), "seconds": round(time.perf_counter() - began, 1),
+                "processor_seconds": round(time.process_time() - began_processor, 1),
             }  # fmt: skip
             curve.append(row)
             progress(row)
-        if step + 1 in keep:
-            torch.save(model.state_dict(), folder / f"step-{step + 1}.pt")
-        if (step + 1) % settings.save_every == 0 or step + 1 == settings.steps:
+        if (step + 1) % settings.save_every == 0 or step + 1 == last:
             state = {
                 "model": model.state_dict(), "optims": [o.state_dict() for o in optims],
                 "step": step + 1, "curve": json.dumps(curve), "stamp": json.dumps(stamp),
                 "seconds": time.perf_counter() - began,
+                "processor_seconds": time.process_time() - began_processor,
             }  # fmt: skip
             partial = checkpoint.with_suffix(".partial")
             torch.save(state, partial)

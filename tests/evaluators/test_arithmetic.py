@@ -7,7 +7,7 @@ from evaluators.tasks import arithmetic as ar
 from evaluators.tasks.expressions import random_tree
 
 VALUES = [
-    ("1+2*3", 7), ("(1+2)*3", 9), ("8-3-2", 3), ("8-(3-2)", 7), ("12/4/3", 1), 
+    ("1+2*3", 7), ("(1+2)*3", 9), ("8-3-2", 3), ("8-(3-2)", 7), ("12/4/3", 1),
     ("1/3", Fraction(1, 3)), ("2×3÷6", 1), ("9−4", 5), (" 7 ", 7), ("((((5))))", 5),
 ]  # fmt: skip
 

@@ -1,0 +1,94 @@
+"""The recipe of the embedded models: from nothing to weights on one CPU thread.
+
+`tiny` is trained on the whole mixture in at most 15 minutes; `tiny-weak` is the same run stopped
+early; `tiny-student` has a quarter of the parameters and never sees a chain.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from evaluators.errors import UnknownName
+from labs.recipes.mixture import FULL, STUDENT, Mixture, Sampler
+from reasoning.train.pretrain import PretrainSettings, pretrain
+
+MIXTURES: Mapping[str, Mixture] = {"full": FULL, "direct only": STUDENT}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one embedded model is made; `stop` ends the run before its last step, and says why."""
+
+    size: Literal["tiny", "student"]
+    mixture: str
+    settings: PretrainSettings
+    stop: int | None = None
+
+
+FULL_RUN = PretrainSettings(steps=1800, tokens_per_step=3000, seed=1)
+
+PLANS: dict[str, Plan] = {
+    "tiny": Plan("tiny", "full", FULL_RUN),
+    "tiny-weak": Plan("tiny", "full", FULL_RUN, stop=800),
+    "tiny-student": Plan(
+        "student", "direct only", PretrainSettings(steps=1500, tokens_per_step=3000, seed=1)
+    ),
+}
+
+
+def train(
+    name: str,
+    folder: Path,
+    *,
+    seed: int | None = None,
+    steps: int | None = None,
+    progress: Callable[[dict[str, Any]], None] = lambda row: None,
+) -> Path:
+    """Train one embedded model into `folder` and return the folder of its weights.
+
+    The run is resumed if `folder` holds one. `seed` and `steps` override the plan. The result is
+    a Hugging Face folder: bf16 safetensors, tokenizer, `training.json` with plan and curve.
+    """
+    import torch
+
+    from reasoning.models.tiny import shape, tokenizer
+
+    if name not in PLANS:
+        raise UnknownName("embedded model", name, PLANS)
+    plan = PLANS[name]
+    settings = replace(
+        plan.settings,
+        seed=plan.settings.seed if seed is None else seed,
+        steps=steps or plan.settings.steps,
+    )
+    torch.set_num_threads(1)
+    words = tokenizer.build()
+    torch.manual_seed(settings.seed)
+    model = shape.build(plan.size, len(words), words.eos_token_id, words.pad_token_id)
+    sampler = Sampler(MIXTURES[plan.mixture], words)
+    curve = pretrain(
+        model,
+        sampler,
+        settings,
+        folder,
+        identity={"size": plan.size, "mixture": {k: w for k, (w, _) in sampler.mixture.items()}},
+        progress=progress,
+        stop=plan.stop,
+    )
+    weights = folder / "model"
+    model.to(torch.bfloat16).save_pretrained(weights)
+    words.save_pretrained(weights)
+    told = {
+        "name": name,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "plan": {"size": plan.size, "mixture": plan.mixture, "stop": plan.stop},
+        "settings": settings.__dict__,
+        "torch": torch.__version__,
+        "curve": curve[:: max(1, len(curve) // 60)] + curve[-1:],
+    }
+    (weights / "training.json").write_text(json.dumps(told, indent=1) + "\n")
+    return weights
