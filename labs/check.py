@@ -17,6 +17,7 @@ from evaluators.errors import BadInput
 from evaluators.problem import Problem
 from evaluators.tasks import load_task
 from evaluators.tasks.base import Task
+from evaluators.tasks.operator import ReferenceVerifier
 from evaluators.verdict import Verdict, Verifier
 
 
@@ -77,16 +78,14 @@ def own_problem(task: Task, fields: dict[str, Any]) -> Problem:
 
 def reference_judge(task: Task, place: str) -> Verifier:
     """The judge that compares with `gold`. Raises BadInput for answers that are not unique."""
-    judge = getattr(task, "reference_verifier", None)
-    if judge is not None:
-        return judge
+    if task.verifier.knows == "reference":
+        return task.verifier
     if task.verifier.knows == "check":
         raise BadInput(
             f"{place}: many answers to {task.name} are right, so no gold answer decides;"
             ' give "problem" with the task\'s own fields'
         )
-    from evaluators.answers import ReferenceVerifier
-
+    # The task's own verifier would compute the answer from fields that a gold row does not have.
     return ReferenceVerifier()
 
 

@@ -99,3 +99,20 @@ def test_a_line_separator_inside_a_completion_does_not_split_the_row(
     row = json.dumps({"problem": PROBLEM, "completion": "3*7+5-2\u2028"}, ensure_ascii=False)
     assert main(["check", "countdown", write(tmp_path, row)]) == 0
     assert capsys.readouterr().out.splitlines()[-1].startswith("accuracy")
+
+
+@pytest.mark.parametrize(
+    ("gold", "completion", "passed"),
+    [
+        ("9", "9", True),
+        (9, "7*2-5\n9\n</think>9", True),
+        ("9", "</think>8", False),
+        ("9", "", False),
+    ],
+)
+def test_a_gold_row_is_judged_by_its_answer_alone(
+    gold: object, completion: str, passed: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path, {"gold": gold, "completion": completion})
+    assert main(["check", "expressions", path]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[0])["passed"] is passed
