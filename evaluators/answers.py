@@ -1,12 +1,12 @@
 """Take the final answer out of a text, and compare two answers: `extract` and `equal`.
 
-Marks count in this order of place, not of kind: the last mark in the text wins. Marks are `\\boxed{}`,
-`<answer>`, `#### x`, and a sentence or heading with "answer" (`Answer: x`, "the answer is x").
+The last mark in the text wins, whatever its kind. Marks are `\\boxed{}`, `<answer>`, `#### x`, and
+a sentence or heading with "answer" (`Answer: x`, "the answer is x").
 Reasoning before `</think>` is never read. Without a mark the whole text is the answer if it is one
 line without prose; failing that, for `number` and `math`, the last number in the text.
 
-Whether the text is finished is the caller's knowledge: a truncated trace has no answer, so it is not
-passed here. What shows in the text (an open box, `<think>` without its end) gives `None`.
+Whether the text is finished is the caller's knowledge: a truncated trace has no answer, so it is
+not passed here. What shows in the text (an open box, `<think>` without its end) gives `None`.
 """
 
 from __future__ import annotations
@@ -53,12 +53,14 @@ _NUMERAL = re.compile(
     r"(?:[ ]?/[ ]?\d{1,40}|[ ]\d{1,9}/\d{1,9})?|\.\d{1,400})"
     r"(?:[ ]?\\?%)?"
 )
+_MINUS = str.maketrans(dict.fromkeys("−–﹣－", "-"))
 _HEDGED = re.compile(r"\b(?:or|either)\b", re.IGNORECASE)
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
 _LETTER = re.compile(
-    r"(?:option|choice|answer)?[\s:]*(?:\(\s*([A-Za-z])\s*\)|([A-Z])(?![\w'])|([a-z])(?=[).:]|$))",
-    re.IGNORECASE,
+    r"(?i:option|choice|answer)?[\s:]*"
+    r"(?:\(\s*([A-Za-z])\s*\)|([A-Z])(?![\w'])|([a-z])(?=[).:]|\Z))"
 )
+_SECOND_LETTER = re.compile(r"\s*(?:or|and|,|/)\s*\(?[A-Za-z]\b")
 _MARKED_LETTER = re.compile(r"\(\s*([A-Z])\s*\)|^[*_ ]*([A-Z])[*_]*\s*[.):]?[*_ ]*$", re.MULTILINE)
 
 
@@ -95,16 +97,17 @@ def _after_thinking(text: str) -> str | None:
 def _last_mark(text: str) -> tuple[bool, str | None]:
     """Whether the text marks an answer, and the content of the last mark (`None`: unfinished or
     empty)."""
-    marks = [
+    marks: list[tuple[int, str | None]] = [
         *_boxes(text),
         *((m.start(1), m[1]) for m in _TAG.finditer(text) if "\\boxed" not in m[1]),
         *((m.start(), m[1]) for m in _HASHES.finditer(text)),
-        *((m.end(), _statement(text[m.end() :])) for m in _SAID.finditer(text)),
-        *((m.end(), _statement(text[m.end() :])) for m in _HEADING.finditer(text)),
     ]
-    if not marks:
+    said = [m.end() for pattern in (_SAID, _HEADING) for m in pattern.finditer(text)]
+    place, content = max(marks, key=lambda mark: mark[0], default=(-1, None))
+    if said and max(said) > place:
+        content = _statement(text[max(said) :])
+    elif not marks:
         return False, None
-    _, content = max(marks, key=lambda mark: mark[0])
     if content is None or not content.strip(" \t\n*_$."):
         return True, None
     return True, content
@@ -169,7 +172,7 @@ def _value(content: str, kind: Kind, marked: bool) -> str | None:
         return content[:MAX_ANSWER]
     negated = _NOT.match(content) is not None
     prose = len(_WORD.findall(content)) > (0 if negated else 1) or "\n" in content
-    if kind == "math" and not negated and (marked and not _sentence(content) or not prose):
+    if kind == "math" and not negated and ((marked and not _sentence(content)) or not prose):
         return content[:MAX_ANSWER]
     if marked and _HEDGED.search(content):
         return None
@@ -177,9 +180,6 @@ def _value(content: str, kind: Kind, marked: bool) -> str | None:
     if numerals:
         return numerals[-1].strip()
     return content[:MAX_ANSWER] if marked and kind == "math" and not negated else None
-
-
-_MINUS = str.maketrans(dict.fromkeys("−–﹣－", "-"))
 
 
 def _sentence(content: str) -> bool:
@@ -193,10 +193,9 @@ def _letter(content: str, marked: bool) -> str | None:
     if whole is not None:
         return whole
     if marked and not _NOT.match(content):
-        first = _LETTER.match(plain(content))
-        if first is None or re.match(
-            r"\s*(?:or|and|,|/)\s*\(?[A-Za-z]\b(?!\w)", plain(content)[first.end() :]
-        ):
+        text = plain(content)
+        first = _LETTER.match(text)
+        if first is None or _SECOND_LETTER.match(text, first.end()):
             return None
         return next(letter for letter in first.groups() if letter).upper()
     letters = [m[1] or m[2] for m in _MARKED_LETTER.finditer(content)]

@@ -166,6 +166,8 @@ class _Math:
         if _is_prose(gold) or _is_prose(answer):
             same = gold.casefold() == answer.casefold()
             return Comparison(same, "the same words" if same else "other words")
+        if gold.replace(" ", "").casefold() == answer.replace(" ", "").casefold():
+            return Comparison(False, "a small letter is another variable than its capital")
         if self.calls == 0:
             return Comparison(False, "more expressions than are compared")
         self.calls -= 1

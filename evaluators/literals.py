@@ -36,7 +36,7 @@ _WRAPPED = re.compile(
     r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mbox|operatorname)\s*\{([^{}]*)\}"
 )
 _SPACING = re.compile(
-    r"\\(?:left|right|displaystyle|quad|qquad|big|Big|limits)(?![A-Za-z])|\\[,;:! ]|~"
+    r"\\(?:left|right|displaystyle|quad|qquad|big|Big|limits)(?![A-Za-z])|(?<!\\)\\[,;:! ]|~"
 )
 _SHELLS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("`", "`"),
            ("__", "__"), ('"', '"'), ("*", "*"))  # fmt: skip
@@ -106,7 +106,7 @@ def plain(text: str) -> str:
     text = _SPACING.sub(" ", text)
     for _ in range(3):  # fonts nest at most this deep in answers
         text = _WRAPPED.sub(r" \1 ", text)
-    text = " ".join(text.split())
+    text = " ".join(text.split()).replace(" ^", "^")
     for _ in range(6):
         bare = _unwrap(text.rstrip(" .;,").strip() or text)
         if bare == text:

@@ -30,6 +30,7 @@ MAX_NESTING = 24
 SECONDS = 4.0
 START_SECONDS = 120.0  # imports on a loaded machine
 MEMORY_MB = 2048
+PYTHON_OPTIONS = ("-P",)  # this folder's modules must not pass for the standard library's
 
 Outcome = Literal["equal", "different", "unparsed", "timeout", "memory", "refused", "error"]
 _SETTLED = ("equal", "different", "unparsed", "refused")
@@ -112,9 +113,8 @@ class MathWorker:
             return self._process
         self._kill()
         program = Path(__file__).with_name("math_child.py")
-        # -P: this folder's modules must not stand in for the standard library's of the same name.
         self._process = process = subprocess.Popen(
-            [sys.executable, "-P", str(program), str(self.memory_mb)],
+            [sys.executable, *PYTHON_OPTIONS, str(program), str(self.memory_mb)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
