@@ -16,7 +16,6 @@ from evaluators.errors import BadInput
 from reasoning.budget import Budget, Price, Row
 from reasoning.core import Usage
 
-
 __all__ = ["Budget", "Grant", "Ledger", "Price", "Row"]
 
 _SUMMED = ("prompt", "cached", "completion", "scored", "calls", "flops", "dollars", "seconds",
@@ -35,9 +34,14 @@ class Grant:
         """Whether nothing was granted: the call must not be made."""
         return self._index < 0
 
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the reservation."""
+        return time.monotonic() - self._started
+
     def settle(self, usage: Usage, *, seconds: float | None = None) -> None:
         """Replace the reservation by what was used."""
-        took = time.monotonic() - self._started if seconds is None else seconds
+        took = self.elapsed if seconds is None else seconds
         self._ledger._settle(self._index, usage, took)
 
     def lose(self, reason: str) -> None:

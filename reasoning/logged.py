@@ -1,0 +1,266 @@
+"""LoggedModel: a model whose responses are logged on arrival and, after a restart, answered from
+the log.
+
+A response is found again by its scope, its seed path, and a hash of prompt and sampling, so an
+edited prompt never gets a stale answer. Answering from the log makes the same reservations and
+charges the same usage as the call did. A call that was not answered is asked again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeVar, cast
+
+from evaluators.errors import LabError
+from reasoning.budget import Price
+from reasoning.core import (
+    Completion,
+    LanguageModel,
+    Prompt,
+    Sampling,
+    SeedPath,
+    TokenScores,
+    Usage,
+)
+from reasoning.ledger import Grant, Ledger
+from reasoning.runlog import RunLog
+
+R = TypeVar("R")
+
+GRACE = 0.1  # seconds; a stopped run gives a call that has been answered this long to be logged
+
+
+class CallFailed(LabError):
+    """A model call that failed for this prompt; its problem becomes `error`, others go on."""
+
+
+@dataclass(frozen=True)
+class Logged:
+    """One logged response: the reservations it made, what each was granted, and the answer."""
+
+    reserved: tuple[dict[str, Any], ...]
+    granted: tuple[int, ...]
+    answer: list[dict[str, Any]]
+
+
+Responses = Mapping[str, deque[Logged]]
+
+
+def responses(events: Iterable[Mapping[str, Any]], settled: frozenset[str]) -> Responses:
+    """The logged responses by key, without those of scopes that are `settled`."""
+    found: dict[str, deque[Logged]] = {}
+    for event in events:
+        if event["kind"] == "response" and event["scope"] not in settled:
+            logged = Logged(tuple(event["reserved"]), tuple(event["granted"]), event["answer"])
+            found.setdefault(event["key"], deque()).append(logged)
+    return found
+
+
+class LoggedModel:
+    """`model` inside one scope (an arm, a budget, a seed, a problem) of a run.
+
+    With `runlog` None nothing is logged, and calls fail in the same way: an error of one call
+    (connection, time-out, a crash of the model) is CallFailed; a LabError is passed on.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        runlog: RunLog | None = None,
+        scope: str = "",
+        past: Responses | None = None,
+    ) -> None:
+        self.inner, self.runlog, self.scope = model, runlog, scope
+        self.name, self.can = model.name, model.can
+        self.dialect: Literal["compact", "plain"] = model.dialect
+        self.flops_per_token = model.flops_per_token
+        self._past = past or {}
+
+    def fingerprint(self) -> Mapping[str, Any]:
+        return self.inner.fingerprint()
+
+    async def generate(
+        self, prompt: Prompt, sampling: Sampling, ledger: Ledger, seed: SeedPath
+    ) -> list[Completion]:
+        """As the model's own; raises CallFailed."""
+        key = f"{self.scope}|{seed.text}|{_digest(asdict(prompt), asdict(sampling))}"
+        found = await self._answered(key, ledger)
+        if found is not None:
+            return [_completion(row) for row in found]
+
+        async def ask(tap: Ledger) -> list[Completion]:
+            return await self.inner.generate(prompt, sampling, tap, seed)
+
+        return await self._ask(key, ask, ledger, lambda c: [asdict(x) for x in c])
+
+    async def score(
+        self, prompt: Prompt, continuations: Sequence[str], ledger: Ledger
+    ) -> list[TokenScores]:
+        """As the model's own; raises CallFailed."""
+        key = f"{self.scope}|score|{_digest(asdict(prompt), list(continuations))}"
+        found = await self._answered(key, ledger)
+        if found is not None:
+            return [TokenScores(tuple(r["tokens"]), tuple(r["logprobs"])) for r in found]
+
+        async def ask(tap: Ledger) -> list[TokenScores]:
+            return await self.inner.score(prompt, continuations, tap)
+
+        return await self._ask(key, ask, ledger, lambda s: [asdict(x) for x in s])
+
+    # -- from the log -----------------------------------------------------------------
+
+    async def _answered(self, key: str, ledger: Ledger) -> list[dict[str, Any]] | None:
+        """The logged answer to a call, charged as the call was; None where there is none."""
+        waiting = self._past.get(key)
+        if not waiting:
+            return None
+        # Calls that are asked reserve in a task of their own, one turn of the loop later. Waiting a
+        # turn here keeps the order of a wave's reservations what it was.
+        await asyncio.sleep(0)
+        if not waiting:
+            return None
+        logged = waiting[0]
+        grants = [_reserve(ledger, wish) for wish in logged.reserved]
+        if tuple(grant.max_tokens for grant in grants) != logged.granted:
+            for grant in reversed(grants):  # the ledger has changed: this is another call
+                grant.withdraw()
+            return None
+        waiting.popleft()
+        await asyncio.sleep(0)  # settle after the whole wave has reserved, as `_ask` does
+        for grant, wish in zip(grants, logged.reserved, strict=True):
+            _apply(grant, wish["settled"])
+        return logged.answer
+
+    # -- to the log -------------------------------------------------------------------
+
+    async def _ask(
+        self,
+        key: str,
+        ask: Callable[[Ledger], Awaitable[R]],
+        ledger: Ledger,
+        dump: Callable[[R], list[dict[str, Any]]],
+    ) -> R:
+        tap = _Tap(ledger)
+
+        async def settled() -> R:
+            try:
+                answer = await _classified(ask(cast(Ledger, tap)), self.name)
+                if self.runlog is not None and any(g.max_tokens > 0 for g in tap.grants):
+                    self.runlog.append(
+                        "response", scope=self.scope, key=key, reserved=tap.reserved(),
+                        granted=[grant.max_tokens for grant in tap.grants], answer=dump(answer),
+                    )  # fmt: skip
+                await asyncio.sleep(0)  # even a model that never waits settles after its wave
+                return answer
+            finally:
+                for grant in tap.grants:
+                    grant.apply()
+
+        task = asyncio.ensure_future(settled())
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await _end(task)
+            raise
+
+
+class _TappedGrant:
+    """A grant that remembers how it is settled, and is charged when the call has ended.
+
+    `settled` is `[prompt, cached, completion, seconds]`, or the reason why it is lost.
+    """
+
+    def __init__(self, grant: Grant) -> None:
+        self._grant, self.max_tokens, self.empty = grant, grant.max_tokens, grant.empty
+        self.settled: list[float] | str = "the call ended without an answer"
+
+    def settle(self, usage: Usage, *, seconds: float | None = None) -> None:
+        took = self._grant.elapsed if seconds is None else seconds
+        self.settled = [usage.prompt, usage.cached, usage.completion, took]
+
+    def lose(self, reason: str) -> None:
+        self.settled = reason
+
+    def apply(self) -> None:
+        """Charge the ledger."""
+        _apply(self._grant, self.settled)
+
+
+def _apply(grant: Grant, settled: Any) -> None:
+    if isinstance(settled, str):
+        grant.lose(settled)
+    else:
+        grant.settle(Usage(*settled[:3]), seconds=settled[3])
+
+
+class _Tap:
+    """A ledger that remembers the reservations of one call."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self.grants: list[_TappedGrant] = []
+        self._wishes: list[dict[str, Any]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ledger, name)
+
+    def reserve(self, **wish: Any) -> _TappedGrant:
+        return self._remember("reserve", wish, self._ledger.reserve(**wish))
+
+    def reserve_reading(self, **wish: Any) -> _TappedGrant:
+        return self._remember("reserve_reading", wish, self._ledger.reserve_reading(**wish))
+
+    def _remember(self, how: str, wish: dict[str, Any], grant: Grant) -> _TappedGrant:
+        price = wish.get("price")
+        self._wishes.append({"how": how, **wish, **({"price": asdict(price)} if price else {})})
+        self.grants.append(_TappedGrant(grant))
+        return self.grants[-1]
+
+    def reserved(self) -> list[dict[str, Any]]:
+        pairs = zip(self._wishes, self.grants, strict=True)
+        return [{**wish, "settled": grant.settled} for wish, grant in pairs]
+
+
+def _reserve(ledger: Ledger, wish: Mapping[str, Any]) -> Grant:
+    named = {k: v for k, v in wish.items() if k not in ("how", "settled")}
+    if named.get("price"):
+        named["price"] = Price(**named["price"])
+    return getattr(ledger, wish["how"])(**named)
+
+
+async def _classified(call: Awaitable[R], model: str) -> R:
+    try:
+        return await call
+    except (LabError, TypeError, AttributeError, NameError, ImportError):
+        raise  # ours say what to do; the others are mistakes in code and concern every call
+    except Exception as error:
+        reason = str(error) or type(error).__name__
+        raise CallFailed(f"a call of model {model!r} failed: {reason}") from error
+
+
+async def _end(task: asyncio.Future[Any]) -> None:
+    """Let a call that has been answered reach the log; cut one that has not."""
+    await asyncio.wait([task], timeout=GRACE)
+    task.cancel()
+    await asyncio.wait([task])
+    if not task.cancelled():
+        task.exception()  # the caller was cancelled: what became of the call interests nobody
+
+
+def _completion(row: Mapping[str, Any]) -> Completion:
+    ids, logprobs = row["token_ids"], row["logprobs"]
+    return Completion(
+        row["text"], row["finish"], Usage(**row["usage"]),
+        None if ids is None else tuple(ids), None if logprobs is None else tuple(logprobs),
+    )  # fmt: skip
+
+
+def _digest(*parts: Any) -> str:
+    text = json.dumps(parts, ensure_ascii=False, sort_keys=True)
+    raw = text.encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(raw, digest_size=12).hexdigest()

@@ -1,0 +1,54 @@
+"""Spend compute: strategies over a model and a scorer, and their comparison at equal budget.
+
+Names are loaded on first use, so that `import search` is quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from search.best_of_n import BestOfN as BestOfN
+    from search.comparison import compare as compare
+    from search.comparison import compare_async as compare_async
+    from search.report import Report as Report
+    from search.resample import StepResample as StepResample
+    from search.scorers import SCORERS as SCORERS
+    from search.self_consistency import SelfConsistency as SelfConsistency
+    from search.settings import CompareSettings as CompareSettings
+    from search.settings import compare_from as compare_from
+    from search.single import ChainOfThought as ChainOfThought
+    from search.single import Direct as Direct
+    from search.strategies import STRATEGIES as STRATEGIES
+    from search.strategies import parse as parse
+
+_HOME = {
+    "BestOfN": "best_of_n",
+    "ChainOfThought": "single",
+    "CompareSettings": "settings",
+    "Direct": "single",
+    "Report": "report",
+    "SCORERS": "scorers",
+    "STRATEGIES": "strategies",
+    "SelfConsistency": "self_consistency",
+    "StepResample": "resample",
+    "compare": "comparison",
+    "compare_async": "comparison",
+    "compare_from": "settings",
+    "parse": "strategies",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'search' has no name {name!r}; it has {', '.join(__all__)}")
+    value = getattr(import_module(f"search.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,270 @@
+"""Report: what a comparison measured, by arm and budget, with intervals, and down to each trace."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evaluators.errors import BadInput, UnknownName
+from evaluators.metrics import Interval, bootstrap_interval, paired_bootstrap
+from evaluators.tasks.base import Task
+from evaluators.verdict import ORACLES
+from reasoning.runlog import read_events, read_settings
+from search.cell import Cell
+from search.table import Table
+from search.view import ProblemView
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+RESAMPLING_SEED = 20_260
+"""Intervals are drawn with this seed, so a report that is made twice is the same."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One arm at one budget. Tokens, calls and seconds are means per problem; `accuracy` is over
+    settled problems (None without one), `errors` counts the others."""
+
+    arm: str
+    budget: str
+    knows: str
+    accuracy: Interval | None
+    settled: int
+    errors: int
+    prompt: float
+    cached: float
+    completion: float
+    scored: float
+    discarded: float
+    lost: float
+    calls: float
+    seconds: float
+
+    @property
+    def oracle(self) -> bool:
+        """Whether the answer was chosen by a judge that read or could compute it."""
+        return self.knows in ORACLES
+
+    @property
+    def tokens(self) -> float:
+        """Mean tokens that count against the budget."""
+        return self.completion + self.scored + self.lost
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Accuracy of `arm` minus that of `baseline` on the problems that both settled."""
+
+    arm: str
+    baseline: str
+    budget: str
+    difference: Interval
+    problems: int
+    same_knowledge: bool
+
+
+@dataclass(frozen=True)
+class Report:
+    """The cells of a comparison. `complete` unless it was stopped."""
+
+    settings: Mapping[str, Any]
+    cells: tuple[Cell, ...] = field(repr=False)
+    total: int = 0
+    task: Task | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def complete(self) -> bool:
+        return len(self.cells) == self.total
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """Labels of the strategies, in the order given."""
+        return tuple(self.settings["strategies"])
+
+    @property
+    def budgets(self) -> tuple[str, ...]:
+        """Labels of the budgets, in the order given."""
+        return tuple(self.settings["budgets"])
+
+    def row(self, arm: str, budget: str | int) -> Row:
+        """One arm at one budget. Raises UnknownName."""
+        cells = self.select(arm, budget)
+        done = [cell for cell in cells if cell.state == "done"]
+        hits, problems = [float(c.correct) for c in done], [c.problem for c in done]
+        accuracy = bootstrap_interval(hits, _rng(), problems) if done else None
+
+        def mean(name: str) -> float:
+            return float(np.mean([getattr(cell, name) for cell in done])) if done else 0.0
+
+        return Row(
+            arm, str(budget), self.settings["knows"][arm], accuracy, len(done),
+            len(cells) - len(done), *(mean(name) for name in _MEANS),
+        )  # fmt: skip
+
+    def rows(self) -> list[Row]:
+        """Every arm at every budget that has a cell."""
+        present = {(cell.arm, cell.budget) for cell in self.cells}
+        return [
+            self.row(arm, budget)
+            for budget in self.budgets
+            for arm in self.arms
+            if (arm, budget) in present
+        ]
+
+    def select(self, arm: str, budget: str | int) -> list[Cell]:
+        """The cells of one arm at one budget, in order of seed and problem. Raises UnknownName."""
+        if arm not in self.arms:
+            raise UnknownName("arm", arm, self.arms)
+        if str(budget) not in self.budgets:
+            raise UnknownName("budget", str(budget), self.budgets)
+        found = [c for c in self.cells if c.arm == arm and c.budget == str(budget)]
+        return sorted(found, key=lambda cell: (cell.seed, cell.problem))
+
+    def differences(self, baseline: str | None = None) -> list[Difference]:
+        """Each arm against `baseline` (default: the first arm) at each budget, paired by problem
+        and seed, with 95 % bootstrap intervals over problems."""
+        against = self.arms[0] if baseline is None else baseline
+        pairs = [(b, arm) for b in self.budgets for arm in self.arms if arm != against]
+        found = (self._difference(arm, against, budget) for budget, arm in pairs)
+        return [difference for difference in found if difference is not None]
+
+    def _difference(self, arm: str, against: str, budget: str) -> Difference | None:
+        base = {(c.problem, c.seed): c for c in self.select(against, budget) if c.state == "done"}
+        mine = [
+            cell
+            for cell in self.select(arm, budget)
+            if cell.state == "done" and (cell.problem, cell.seed) in base
+        ]
+        if not mine:
+            return None
+        first = [float(cell.correct) for cell in mine]
+        second = [float(base[cell.problem, cell.seed].correct) for cell in mine]
+        names = [cell.problem for cell in mine]
+        known = self.settings["knows"]
+        return Difference(
+            arm, against, budget, paired_bootstrap(first, second, _rng(), names),
+            len(set(names)), known[arm] == known[against],
+        )  # fmt: skip
+
+    def table(self) -> Table:
+        """The numbers as a table: text when printed, HTML in a notebook."""
+        return Table(_HEAD, [_shown(row) for row in self.rows()], self.caption())
+
+    def caption(self) -> str:
+        """Task, model, number of problems, and what is missing."""
+        problems, seeds = self.settings["problems"], len(self.settings["seeds"])
+        text = f"{self.settings['task']}, model {self.settings['model'].get('name', '?')}: "
+        text += f"{problems} problems" + (f" x {seeds} seeds" if seeds > 1 else "")
+        if not self.complete:
+            text += f"; stopped: {len(self.cells)} of {self.total} settled"
+        errors = sum(cell.state == "error" for cell in self.cells)
+        return text + (f"; {errors} errors, not counted as wrong" if errors else "")
+
+    def problem(self, problem: str, arm: str | None = None) -> ProblemView:
+        """Everything that was done on one problem: traces with steps, verdicts and tokens. Raises
+        UnknownName."""
+        cells = [c for c in self.cells if c.problem == problem and arm in (None, c.arm)]
+        if not cells:
+            raise UnknownName("problem", problem, {cell.problem for cell in self.cells})
+        cells.sort(key=lambda c: (self.budgets.index(c.budget), self.arms.index(c.arm), c.seed))
+        return ProblemView(problem, tuple(cells), self.task)
+
+    def facts(self) -> list[dict[str, Any]]:
+        """What is the same whenever the run is repeated or resumed: everything but times and what
+        was cached."""
+        places = sorted(self.cells, key=lambda cell: cell.place)
+        return [cell.facts() for cell in places]
+
+    def plot(self, path: str | Path | None = None) -> Figure:
+        """Accuracy against generated tokens a problem, with intervals; saved if `path` is given."""
+        from search.plot import draw
+
+        figure = draw(self)
+        if path is not None:
+            figure.savefig(path)
+        return figure
+
+    def to_csv(self, path: str | Path) -> None:
+        """One line for every arm and budget, every number in a column of its own."""
+        rows = [{**asdict(row), "oracle": row.oracle, "tokens": row.tokens} for row in self.rows()]
+        for row in rows:
+            interval = row.pop("accuracy") or {"value": "", "low": "", "high": ""}
+            row.update({name: interval[key] for name, key in _BOUNDS})
+        head = list(rows[0]) if rows else []
+        Table(head, [[row[name] for name in head] for row in rows]).to_csv(path)
+
+    def to_jsonl(self, path: str | Path) -> None:
+        """The settings in the first line, then one cell a line; `load` reads it."""
+        rows: Iterable[Mapping[str, Any]] = (
+            {"kind": "settings", "total": self.total, **self.settings},
+            *({"kind": "cell", **cell.to_row()} for cell in self.cells),
+        )
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        Path(path).write_text(text, "utf-8", "surrogatepass")
+
+    @staticmethod
+    def load(path: str | Path, task: Task | None = None) -> Report:
+        """A report from a run folder (also one that is being written) or from a `to_jsonl` file.
+        With `task`, drill-down shows the step verifier's verdicts. Raises BadInput."""
+        if Path(path).is_dir():
+            settings, events = read_settings(path), read_events(path)
+            count = (len(settings[k]) for k in ("strategies", "budgets", "seeds"))
+            total = int(np.prod([*count, settings["problems"]]))
+        else:
+            settings, total, events = _read(Path(path))
+        last = {}
+        for event in events:
+            if event["kind"] == "cell":
+                cell = Cell.from_row(event)
+                last[cell.place] = cell
+        return Report(settings, tuple(last.values()), total, task)
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
+    def __str__(self) -> str:
+        return str(self.table())
+
+
+_MEANS = ("prompt", "cached", "completion", "scored", "wasted", "lost", "calls", "seconds")
+
+_BOUNDS = (("accuracy", "value"), ("low", "low"), ("high", "high"))
+
+_HEAD = ("budget", "strategy", "accuracy", "95 % interval", "knows", "tokens", "prompt", "cached",
+         "completion", "scorer", "discarded", "lost", "calls", "seconds", "settled",
+         "errors")  # fmt: skip
+
+
+def _shown(row: Row) -> Sequence[str | float | int]:
+    if row.accuracy is None:
+        accuracy, interval = "-", "-"
+    else:
+        accuracy = f"{row.accuracy.value:.3f}"
+        interval = f"{row.accuracy.low:.3f}..{row.accuracy.high:.3f}"
+    return (
+        row.budget, row.arm, accuracy, interval, row.knows + (" (oracle)" if row.oracle else ""),
+        *(round(x, 1) for x in (row.tokens, row.prompt, row.cached, row.completion, row.scored,
+                                row.discarded, row.lost, row.calls)),
+        round(row.seconds, 3), row.settled, row.errors,
+    )  # fmt: skip
+
+
+def _read(path: Path) -> tuple[dict[str, Any], int, list[dict[str, Any]]]:
+    try:
+        lines = path.read_text("utf-8", "surrogatepass").splitlines()
+        first, *rest = [json.loads(line) for line in lines]
+        if first.pop("kind") != "settings":
+            raise ValueError("its first line is not the settings")
+        return first, first.pop("total"), rest
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise BadInput(f"{path} is no report ({error}); write one with to_jsonl") from error
+
+
+def _rng() -> np.random.Generator:
+    return np.random.default_rng(RESAMPLING_SEED)

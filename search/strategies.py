@@ -1,0 +1,136 @@
+"""STRATEGIES, the one dict of strategy names, and strategies as text: `best-of-n(n=8)`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import Field, fields, is_dataclass
+from typing import Any
+
+from evaluators.errors import BadInput, UnknownName
+from evaluators.tasks.base import Task
+from evaluators.verdict import Knows
+from reasoning.core import LanguageModel, Strategy
+from search.best_of_n import BestOfN
+from search.resample import StepResample
+from search.self_consistency import SelfConsistency
+from search.single import ChainOfThought, Direct
+
+STRATEGIES: dict[str, type[Strategy]] = {
+    "direct": Direct,
+    "chain-of-thought": ChainOfThought,
+    "self-consistency": SelfConsistency,
+    "best-of-n": BestOfN,
+    "step-resample": StepResample,
+}
+
+_CALL = re.compile(r"\s*([\w-]+)\s*(?:\((.*)\))?\s*", re.DOTALL)
+_WORDS = {"none": None, "true": True, "false": False}
+
+
+def parse(text: str) -> Strategy:
+    """A strategy from `"best-of-n"`, `"best-of-n(8)"` or `"best-of-n(n=8,scorer=likelihood)"`.
+
+    Values are numbers, true, false, none, or text (in quotes where it has a comma). Raises
+    UnknownName for a strategy or an option that does not exist, BadInput for anything else.
+    """
+    match = _CALL.fullmatch(text)
+    if match is None:
+        raise BadInput(f"{text!r} is no strategy; write it like best-of-n(n=8,scorer=likelihood)")
+    name, inner = match.group(1), match.group(2) or ""
+    if name not in STRATEGIES:
+        raise UnknownName("strategy", name, STRATEGIES)
+    known = options(STRATEGIES[name])
+    given: dict[str, Any] = {}
+    for position, part in enumerate(_parts(inner)):
+        key, equals, value = part.partition("=")
+        if not equals:
+            first = next((f.name for f in known.values() if not f.kw_only), None)
+            if position or first is None:
+                raise BadInput(f"option {part.strip()!r} of {name} needs its name: name=value")
+            key, value = first, part
+        key = key.strip()
+        if key not in known:
+            raise UnknownName(f"option of {name}", key, known)
+        if key in given:
+            raise BadInput(f"option {key!r} of {name} is given twice")
+        given[key] = _value(value.strip(), known[key], f"{name}: {key}")
+    return STRATEGIES[name](**given)
+
+
+def options(kind: type) -> dict[str, Field[Any]]:
+    """The settings of a strategy class by name."""
+    return {f.name: f for f in fields(kind)} if is_dataclass(kind) else {}
+
+
+def label(strategy: Strategy) -> str:
+    """A strategy as text, with the settings that differ from their defaults: what `parse` reads,
+    unless a setting is an object."""
+    names = {kind: name for name, kind in STRATEGIES.items()}
+    name = names.get(type(strategy), type(strategy).__name__)
+    changed = [
+        f"{f.name}={_text(getattr(strategy, f.name))}"
+        for f in options(type(strategy)).values()
+        if getattr(strategy, f.name) != f.default
+    ]
+    return f"{name}({','.join(changed)})" if changed else name
+
+
+def knows(strategy: Strategy, task: Task) -> Knows:
+    """What the judge had to know that chooses a strategy's answer."""
+    ask = getattr(strategy, "knows", None)
+    return ask(task) if callable(ask) else ask or "nothing"  # type: ignore[return-value]
+
+
+def refuse_unfit(strategy: Strategy, task: Task, model: LanguageModel) -> None:
+    """Raises LabError, before any call, where a strategy cannot work on the task or the model."""
+    prepare = getattr(strategy, "prepare", None)
+    if prepare is not None:
+        prepare(task)
+    needs = getattr(strategy, "needs", frozenset())
+    missing = sorted((needs(task) if callable(needs) else needs) - model.can)
+    if missing:
+        wanted = " and ".join(_ABLE.get(name, name) for name in missing)
+        raise BadInput(
+            f"{label(strategy)} needs a model that can {wanted}, which {model.name!r} cannot:"
+            " use a local model such as 'tiny', or another strategy or scorer"
+        )
+
+
+_ABLE = {
+    "continue": "continue a started answer",
+    "logprobs": "report log-probabilities",
+    "score": "score a given text",
+}
+
+
+def _parts(inner: str) -> list[str]:
+    return [p for p in re.findall(r"""(?:[^,"']|"[^"]*"|'[^']*')+""", inner) if p.strip()]
+
+
+def _value(text: str, field: Field[Any], name: str) -> Any:
+    """A value of the field's declared type."""
+    declared = str(field.type)
+    if text.lower() in _WORDS:
+        value = _WORDS[text.lower()]
+        if value is None and "None" not in declared:
+            raise BadInput(f"{name} cannot be none")
+        if value is None or "bool" in declared:
+            return value
+        raise BadInput(f"{name} is no switch: {text!r}")
+    for kind, number in ((int, "int"), (float, "float")):
+        if number in declared:
+            try:
+                return kind(text)
+            except ValueError:
+                continue
+    if "str" in declared or "Literal" in declared or "Format" in declared:
+        return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
+    raise BadInput(f"{name} must be a number, not {text!r}")
+
+
+def _text(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return f'"{value}"' if re.search(r"""[,"'()\s=]""", value) else value
+    return str(value) if isinstance(value, (int, float)) else type(value).__name__.lower()
