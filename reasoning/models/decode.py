@@ -1,0 +1,299 @@
+"""One batched decode loop for every waiting request of every problem.
+
+A daemon thread owns a `Stepper` (the model) and repeats: let waiting requests join, draw one token
+for every row, let finished rows leave, feed the others. Requests come from any thread and are
+answered by futures. What a request gets does not depend on what else is in the batch: every draw
+uses the uniform number of (request key, index of the token), and the steppers promise the rest.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from evaluators.errors import BadInput, LabError
+from reasoning.core import Finish
+from reasoning.models.stepper import (
+    Controls,
+    Counters,
+    Request,
+    Result,
+    Scored,
+    Stepper,
+    fault_of,
+)
+from reasoning.models.stops import TokenBytes, Watch
+
+__all__ = ["Controls", "Counters", "DecodeLoop", "Request", "Result", "Scored", "Stepper"]
+
+READINGS = 256  # sequences scored between two steps
+
+
+@dataclass
+class _Row:
+    """A request in progress."""
+
+    request: Request
+    future: Future[Result]
+    cached: int
+
+
+class DecodeLoop:
+    """Decodes requests side by side in one daemon thread, started by the first of them.
+
+    `pieces` gives each token's bytes. Cancelling a future frees its row at the next step. An error
+    of the stepper fails the requests in progress with that error and the loop goes on; if even
+    `stepper.reset()` fails, later requests are refused.
+    """
+
+    def __init__(self, stepper: Stepper, pieces: TokenBytes) -> None:
+        self.stepper, self._pieces = stepper, pieces
+        self._wake = threading.Condition()
+        self._waiting: deque[tuple[Request, Future[Result]]] = deque()
+        self._readings: deque[tuple[list[int], int, Future[Scored]]] = deque()
+        self._cancelled = False
+        self._closed = False
+        self._broken: Exception | None = None
+        self._thread: threading.Thread | None = None
+        self._counters = Counters()
+        rows = stepper.max_rows
+        self._rows: dict[int, _Row] = {}
+        self._watched: dict[int, Watch] = {}
+        self._vacant = list(range(rows - 1, -1, -1))
+        self._active = np.zeros(0, np.int64)
+        self._controls = Controls.empty(rows)
+        self._limit = np.zeros(rows, np.int64)
+        self._ids = np.empty((rows, stepper.max_positions), np.int32)
+        self._logprobs = np.empty((rows, stepper.max_positions))
+        self._eos = np.zeros(stepper.vocabulary, np.bool_)
+        self._eos[[token for token in stepper.eos_ids if token < stepper.vocabulary]] = True
+
+    @property
+    def counters(self) -> Counters:
+        """The counts up to the last finished step."""
+        return self._counters
+
+    def submit(self, request: Request) -> Future[Result]:
+        """Queue a request. One that cannot be decoded fails its future with a LabError."""
+        future: Future[Result] = Future()
+        ids = [int(token) for token in request.ids]
+        fault = fault_of(ids, self.stepper, 1)
+        if fault is not None:
+            future.set_exception(BadInput(fault))
+            return future
+        if request.max_tokens < 1:
+            future.set_result(Result((), (), "length", "", 0, 0))
+            return future
+        limit = min(request.max_tokens, self.stepper.max_positions - len(ids))
+        self._put(self._waiting, (replace(request, ids=ids, max_tokens=limit), future), future)
+        return future
+
+    def score(self, ids: Sequence[int], start: int) -> Future[Scored]:
+        """Queue a reading: log-probabilities of ids[start:], each given all before it."""
+        future: Future[Scored] = Future()
+        ids = [int(token) for token in ids]
+        fault = fault_of(ids, self.stepper, 0)
+        if fault is None and not 1 <= start <= len(ids):
+            fault = f"start must be in 1..{len(ids)}, not {start}"
+        if fault is not None:
+            future.set_exception(BadInput(fault))
+            return future
+        self._put(self._readings, (ids, start, future), future)
+        return future
+
+    def close(self) -> None:
+        """Cancel what is left and end the thread."""
+        with self._wake:
+            self._closed = True
+            self._wake.notify()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _put(self, queue: deque, item: tuple, future: Future) -> None:
+        with self._wake:
+            if self._broken is not None:
+                raise LabError(f"the decode loop is broken: {self._broken!r}; load the model again")
+            if self._closed:
+                raise LabError("the model is closed; load it again")
+            queue.append(item)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="decode", daemon=True)
+                self._thread.start()
+            self._wake.notify()
+        future.add_done_callback(self._note_cancel)
+
+    def _note_cancel(self, future: Future) -> None:
+        if future.cancelled():
+            self._cancelled = True
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                while not (self._closed or self._waiting or self._readings or self._rows):
+                    self._wake.wait()
+                if self._closed:
+                    break
+            joining: list[tuple[Request, Future[Result]]] = []
+            reading: list[tuple[list[int], int, Future[Scored]]] = []
+            try:
+                self._drop_cancelled()
+                self._read(reading)
+                self._join(joining)
+                if self._rows:
+                    self._step()
+            except Exception as error:
+                futures = [row.future for row in self._rows.values()]
+                self._fail(error, [*futures, *(f for _, f in joining), *(r[2] for r in reading)])
+                if self._broken is not None:
+                    break
+        left = [row.future for row in self._rows.values()]
+        left += [future for _, future in self._waiting]
+        for future in [*left, *(reading[2] for reading in self._readings)]:
+            if self._broken is None:
+                future.cancel()
+            elif future.set_running_or_notify_cancel():
+                future.set_exception(self._broken)
+
+    def _fail(self, error: Exception, futures: Sequence[Future]) -> None:
+        """Answer `futures` with `error` and empty the batch."""
+        try:
+            self.stepper.reset()
+        except Exception as worse:
+            worse.__cause__ = error
+            with self._wake:
+                self._broken = worse
+        self._rows.clear()
+        self._watched.clear()
+        self._vacant = list(range(self.stepper.max_rows - 1, -1, -1))
+        self._active = np.zeros(0, np.int64)
+        for future in futures:
+            if not future.done() and future.set_running_or_notify_cancel():
+                future.set_exception(error)
+
+    def _drop_cancelled(self) -> None:
+        if self._cancelled:
+            self._cancelled = False
+            gone = [number for number, row in self._rows.items() if row.future.cancelled()]
+            self._leave(gone)
+
+    def _read(self, batch: list[tuple[list[int], int, Future[Scored]]]) -> None:
+        while self._readings and len(batch) < READINGS:
+            item = self._readings.popleft()
+            if not item[2].cancelled():
+                batch.append(item)
+        if not batch:
+            return
+        scores, cached = self.stepper.score([b[0] for b in batch], [b[1] for b in batch])
+        self._count(scored=sum(map(len, scores)))
+        for (_, start, future), values, known in zip(batch, scores, cached, strict=True):
+            if future.set_running_or_notify_cancel():
+                future.set_result(Scored(tuple(values), start, known))
+
+    def _join(self, batch: list[tuple[Request, Future[Result]]]) -> None:
+        """Give vacant rows to the first waiting requests, as far as the stepper has room."""
+        while self._waiting and len(batch) < len(self._vacant):
+            item = self._waiting.popleft()
+            if not item[1].cancelled():
+                batch.append(item)
+        if not batch:
+            return
+        numbers = self._vacant[-len(batch) :][::-1]
+        requests = [request for request, _ in batch]
+        cached = self.stepper.join(
+            numbers, [r.ids for r in requests], [r.max_tokens for r in requests]
+        )
+        while len(batch) > len(cached):
+            self._waiting.appendleft(batch.pop())
+        if not batch and not self._rows:
+            raise LabError("the model has no room for a single request; give it a larger pool")
+        for number, (request, future), known in zip(numbers, batch, cached, strict=False):
+            self._vacant.pop()
+            self._place(number, _Row(request, future, known))
+        self._active = np.fromiter(self._rows, np.int64, len(self._rows))
+        self._count(
+            requests=len(batch), prompt=sum(len(r.ids) for r, _ in batch), cached=sum(cached)
+        )
+
+    def _place(self, number: int, row: _Row) -> None:
+        self._rows[number] = row
+        sampling, controls = row.request.sampling, self._controls
+        if sampling.boundary is not None or sampling.stop:
+            self._watched[number] = Watch(sampling.boundary, sampling.stop)
+        controls.temperature[number] = sampling.temperature
+        controls.top_k[number] = sampling.top_k
+        controls.top_p[number] = sampling.top_p
+        controls.min_p[number] = sampling.min_p
+        controls.key[number] = row.request.key
+        controls.counter[number] = 0
+        self._limit[number] = row.request.max_tokens
+
+    def _step(self) -> None:
+        """Draw for every row, answer those that ended, feed the others."""
+        rows = self._active
+        ids, logprobs = self.stepper.draw(rows, self._controls)
+        drawn = self._controls.counter[rows].astype(np.int64)
+        self._ids[rows, drawn] = ids
+        self._logprobs[rows, drawn] = logprobs
+        self._controls.counter[rows] += np.uint64(1)
+        self._count(completion=len(rows), steps=1)
+        ended = self._eos[ids] | (drawn + 1 >= self._limit[rows])
+        kept: dict[int, tuple[Finish, int]] = {}
+        if self._watched:
+            for at, (number, token) in enumerate(zip(rows.tolist(), ids.tolist(), strict=True)):
+                watch = self._watched.get(number)
+                hit = watch(self._pieces[token]) if watch is not None else None
+                if hit is not None:
+                    kept[number] = hit
+                    ended[at] = True
+        if ended.any():
+            gone = rows[ended].tolist()
+            answers = [self._answer(number, kept.get(number)) for number in gone]
+            futures = [self._rows[number].future for number in gone]
+            rows, ids = rows[~ended], ids[~ended]
+            self._leave(gone)
+            for future, answer in zip(futures, answers, strict=True):
+                if future.set_running_or_notify_cancel():
+                    future.set_result(answer)
+        if len(rows):
+            self.stepper.advance(rows, ids)
+
+    def _answer(self, number: int, hit: tuple[Finish, int] | None) -> Result:
+        row = self._rows[number]
+        count = int(self._controls.counter[number])
+        ids = self._ids[number, :count].tolist()
+        text = self._pieces.bytes(ids)
+        finish: Finish = "length"
+        if hit is not None:
+            finish, length = hit
+            text = text[:length]
+        elif self._eos[ids[-1]]:
+            finish = "eos"
+        return Result(
+            token_ids=tuple(ids),
+            logprobs=tuple(self._logprobs[number, :count].tolist()),
+            finish=finish,
+            text=text.decode("utf-8", "replace"),
+            prompt_tokens=len(row.request.ids),
+            cached_tokens=row.cached,
+        )
+
+    def _leave(self, numbers: list[int]) -> None:
+        if not numbers:
+            return
+        counts = [int(self._controls.counter[number]) for number in numbers]
+        drawn = [self._ids[n, :count].tolist() for n, count in zip(numbers, counts, strict=True)]
+        self.stepper.leave(numbers, drawn)
+        for number in numbers:
+            del self._rows[number]
+            self._watched.pop(number, None)
+            self._vacant.append(number)
+        self._active = np.fromiter(self._rows, np.int64, len(self._rows))
+
+    def _count(self, **more: int) -> None:
+        old = self._counters
+        self._counters = replace(old, **{k: getattr(old, k) + v for k, v in more.items()})

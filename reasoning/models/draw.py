@@ -1,0 +1,215 @@
+"""Drawing one token a row: a counter-based uniform number, the controls, the inverse of the CDF.
+
+The uniform number is Philox4x64-10 (Salmon et al. 2011) of the row's key and counter, so it depends
+on nothing else; numpy's `Philox(key=key, counter=counter)` gives the same one.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from evaluators.errors import LabError
+from reasoning.models.kernels import EXACT, compiled, exponent
+from reasoning.models.stepper import Controls
+
+
+@compiled(EXACT)
+def high(a: np.uint64, b: np.uint64) -> np.uint64:
+    """Upper 64 bits of the product of two 64-bit words."""
+    low, half = np.uint64(0xFFFFFFFF), np.uint64(32)
+    a0, a1, b0, b1 = a & low, a >> half, b & low, b >> half
+    middle = a1 * b0 + ((a0 * b0) >> half)
+    other = a0 * b1 + (middle & low)
+    return a1 * b1 + (middle >> half) + (other >> half)
+
+
+@compiled(EXACT)
+def uniform(key0: np.uint64, key1: np.uint64, counter: np.uint64) -> float:
+    """The first number in [0, 1) of numpy's Philox at this key and counter (53 bits)."""
+    m0, m1 = np.uint64(0xD2E7470EE14C6C93), np.uint64(0xCA5A826395121157)
+    w0, w1 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBB67AE8584CAA73B)
+    zero = np.uint64(0)
+    # numpy increments the 256-bit counter before its first block
+    x0 = counter + np.uint64(1)
+    x1 = np.uint64(1) if x0 == zero else zero
+    x2, x3 = zero, zero
+    for _ in range(10):
+        h0, l0, h1, l1 = high(m0, x0), m0 * x0, high(m1, x2), m1 * x2
+        x0, x1, x2, x3 = h1 ^ x1 ^ key0, l1, h0 ^ x3 ^ key1, l0
+        key0, key1 = key0 + w0, key1 + w1
+    return (x0 >> np.uint64(11)) * (1.0 / 9007199254740992.0)
+
+
+@compiled(EXACT)
+def _uniforms(key: np.ndarray, counter: np.ndarray, out: np.ndarray) -> None:
+    for i in range(counter.shape[0]):
+        out[i] = uniform(key[i, 0], key[i, 1], counter[i])
+
+
+def uniforms(key: np.ndarray, counter: np.ndarray) -> np.ndarray:
+    """One float64 in [0, 1) for each (key (rows, 2), counter (rows,)), both uint64."""
+    out = np.empty(len(counter))
+    _uniforms(np.ascontiguousarray(key, np.uint64), np.ascontiguousarray(counter, np.uint64), out)
+    return out
+
+
+@compiled(EXACT)
+def truncate(weights: np.ndarray, top_k: int, top_p: float, min_p: float) -> None:
+    """Zero the weights that top-k, then top-p, then min-p drop; the first of equals is kept.
+
+    top-p keeps the smallest set of the most likely that reaches `top_p` of what top-k left.
+    """
+    n = weights.shape[0]
+    floor = 0.0
+    if 0 < top_k < n:
+        floor = np.partition(weights, n - top_k)[n - top_k]
+    elif top_p < 1.0:
+        total = 0.0
+        for i in range(n):
+            total += weights[i]
+        # all tokens below this together weigh less than what top-p drops
+        floor = 0.5 * (1.0 - top_p) * total / n
+    candidates = np.nonzero(weights >= floor)[0]
+    order = candidates[np.argsort(-weights[candidates], kind="mergesort")]
+    kept = len(order)
+    if 0 < top_k < kept:
+        kept = top_k
+    if top_p < 1.0:
+        total = 0.0
+        for i in range(kept if top_k > 0 else 0):
+            total += weights[order[i]]
+        if top_k <= 0:
+            for i in range(n):
+                total += weights[i]
+        reached = 0.0
+        for i in range(kept):
+            reached += weights[order[i]]
+            if reached >= top_p * total:
+                kept = i + 1
+                break
+    least = min_p * weights[order[0]]
+    while kept > 1 and weights[order[kept - 1]] < least:
+        kept -= 1
+    keep = np.zeros(n, np.bool_)
+    for i in range(kept):
+        keep[order[i]] = True
+    for i in range(n):
+        if not keep[i]:
+            weights[i] = 0.0
+
+
+@compiled(EXACT)
+def _draw(
+    logits: np.ndarray,
+    at: np.ndarray,
+    temperature: np.ndarray,
+    top_k: np.ndarray,
+    top_p: np.ndarray,
+    min_p: np.ndarray,
+    key: np.ndarray,
+    counter: np.ndarray,
+    ids: np.ndarray,
+    logprobs: np.ndarray,
+) -> int:
+    """Draw for rows `at` of all arrays; returns the first row without finite logits, or -1."""
+    n = logits.shape[1]
+    weights = np.empty(n, np.float32)
+    bits = np.empty(n, np.int32)
+    for i in range(at.shape[0]):
+        r = at[i]
+        row = logits[r]
+        best = 0
+        for j in range(1, n):
+            if row[j] > row[best]:
+                best = j
+        top = row[best]
+        for j in range(n):
+            weights[j] = row[j] - top
+        exponent(weights, bits, n)
+        whole = 0.0
+        for j in range(n):
+            whole += weights[j]
+        if not (whole >= 1.0 and math.isfinite(whole)):
+            return r
+        token = best
+        heat = temperature[r]
+        if heat > 0.0:
+            if heat != 1.0:
+                for j in range(n):
+                    weights[j] = (row[j] - top) / heat
+                exponent(weights, bits, n)
+            if top_k[r] > 0 or top_p[r] < 1.0 or min_p[r] > 0.0:
+                truncate(weights, top_k[r], top_p[r], min_p[r])
+            mass = whole
+            if heat != 1.0 or top_k[r] > 0 or top_p[r] < 1.0 or min_p[r] > 0.0:
+                mass = 0.0
+                for j in range(n):
+                    mass += weights[j]
+            point = uniform(key[r, 0], key[r, 1], counter[r]) * mass
+            passed = 0.0
+            for j in range(n):
+                passed += weights[j]
+                if passed > point:
+                    token = j
+                    break
+        ids[i] = token
+        logprobs[i] = float(row[token] - top) - math.log(whole)
+    return -1
+
+
+def draw_rows(
+    logits: np.ndarray, rows: np.ndarray, controls: Controls
+) -> tuple[np.ndarray, np.ndarray]:
+    """The next token of `rows` (int64 numbers into `logits` float32 (all rows, vocabulary) and into
+    the controls): ids (int64) and log-probabilities (float64) before temperature and truncation.
+
+    Temperature 0 takes the most likely token, the lowest id on ties. A row whose logits are not
+    finite numbers (minus infinity is allowed) raises LabError.
+    """
+    ids, logprobs = np.empty(len(rows), np.int64), np.empty(len(rows))
+    c = controls
+    bad = _draw(
+        logits, rows, c.temperature, c.top_k, c.top_p, c.min_p, c.key, c.counter, ids, logprobs
+    )
+    if bad >= 0:
+        raise LabError(
+            f"the model's logits of row {bad} are not finite; load it in a wider dtype "
+            "(dtype='float32') or check its weights"
+        )
+    return ids, logprobs
+
+
+def draw(logits: np.ndarray, controls: Controls) -> tuple[np.ndarray, np.ndarray]:
+    """`draw_rows` of every row, the controls being in the order of the rows."""
+    logits = np.ascontiguousarray(logits, np.float32)
+    return draw_rows(logits, np.arange(len(logits)), controls)
+
+
+@compiled(EXACT)
+def _logprobs(logits: np.ndarray, ids: np.ndarray, out: np.ndarray) -> None:
+    n = logits.shape[1]
+    weights = np.empty(n, np.float32)
+    bits = np.empty(n, np.int32)
+    for i in range(ids.shape[0]):
+        row = logits[i]
+        top = row[0]
+        for j in range(1, n):
+            if row[j] > top:
+                top = row[j]
+        for j in range(n):
+            weights[j] = row[j] - top
+        exponent(weights, bits, n)
+        whole = 0.0
+        for j in range(n):
+            whole += weights[j]
+        out[i] = float(row[ids[i]] - top) - math.log(whole)
+
+
+def logprobs_of(logits: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """Log-probability (float64) of `ids[i]` under row i of `logits` (float32), by the same
+    arithmetic as `draw_rows`, so a token scores exactly what it was drawn with."""
+    out = np.empty(len(ids))
+    _logprobs(logits, ids, out)
+    return out
