@@ -1,17 +1,22 @@
 """Sentences about a comparison, chosen by its measured differences and their intervals.
 
-Nothing is claimed in advance: each function looks at the cells, finds the case that its question
+Nothing is claimed in advance: each function looks at the points, finds the case that its question
 asks for, and says so; or says that there is none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from evaluators.intervals import Interval, paired_bootstrap
+
+if TYPE_CHECKING:
+    from search.report import Report
 
 GROWTH = 1.25
 """From this ratio of mean tokens on, a larger budget counts as more compute spent."""
@@ -25,7 +30,7 @@ KNOWN = {
 
 
 @dataclass(frozen=True)
-class Cell:
+class Point:
     """One arm at one budget: `correct` maps (problem id, seed) to 0 or 1, `tokens` is the mean
     generated and scored per problem, `knows` what the arm's judge knew."""
 
@@ -42,12 +47,23 @@ class Cell:
         return float(np.mean(list(self.correct.values())))
 
 
-def difference(a: Cell, b: Cell) -> Interval | None:
+def points_of(report: Report) -> list[Point]:
+    """Every arm at every budget of a report whose budgets are numbers of tokens."""
+    found = []
+    for row in report.rows():
+        done = [c for c in report.select(row.arm, row.budget) if c.state == "done"]
+        correct = {(c.problem, c.seed): float(c.correct) for c in done}
+        task = report.settings["task"]
+        found.append(Point(task, row.arm, int(row.budget), row.knows, correct, row.tokens))
+    return found
+
+
+def difference(a: Point, b: Point | None) -> Interval | None:
     """Accuracy of `a` minus that of `b` on the runs both have, with its paired 95 % interval.
 
     `None` when they share no run. Problems are resampled as a whole, with all their seeds.
     """
-    keys = sorted(a.correct.keys() & b.correct.keys())
+    keys = sorted(a.correct.keys() & b.correct.keys()) if b is not None else []
     if not keys:
         return None
     rng = np.random.default_rng(0)
@@ -55,15 +71,15 @@ def difference(a: Cell, b: Cell) -> Interval | None:
     return paired_bootstrap(left, right, rng, clusters=[problem for problem, _ in keys])
 
 
-def three_sentences(cells: Sequence[Cell], a: str, b: str) -> list[str]:
+def three_sentences(points: Sequence[Point], a: str, b: str) -> list[str]:
     """Where compute helps most, how arms `a` and `b` of equal knowledge compare, where it does not
     help."""
-    return [most_gain(cells), duel(cells, a, b), no_gain(cells)]
+    return [most_gain(points), duel(points, a, b), no_gain(points)]
 
 
-def most_gain(cells: Sequence[Cell]) -> str:
+def most_gain(points: Sequence[Point]) -> str:
     """The arm that gains most from its smallest to its largest budget."""
-    ends = [(first, last) for first, *_, last in _ladders(cells)]
+    ends = [(first, last) for first, *_, last in _ladders(points)]
     found = [(gain, first, last) for first, last in ends if (gain := difference(last, first))]
     if not found:
         return "No arm ran at two budgets on the same problems, so no gain can be measured."
@@ -77,35 +93,54 @@ def most_gain(cells: Sequence[Cell]) -> str:
     return f"No arm gains measurably from more compute; the largest difference: {path}."
 
 
-def duel(cells: Sequence[Cell], a: str, b: str) -> str:
-    """Arms `a` and `b` on every task at the largest budget both ran at, if they know the same."""
+def duel(points: Sequence[Point], a: str, b: str) -> str:
+    """Arms `a` and `b` on every task at the middle budget that both ran at, if they know the
+    same: at equal cap, and at equal mean tokens."""
     parts = []
-    for task in dict.fromkeys(cell.task for cell in cells):
-        mine = {c.budget: c for c in cells if (c.task, c.strategy) == (task, a)}
-        other = {c.budget: c for c in cells if (c.task, c.strategy) == (task, b)}
+    for task in dict.fromkeys(point.task for point in points):
+        mine = {p.budget: p for p in points if (p.task, p.strategy) == (task, a)}
+        other = {p.budget: p for p in points if (p.task, p.strategy) == (task, b)}
         shared = sorted(mine.keys() & other.keys())
         if not shared:
             continue
-        x, y = mine[shared[-1]], other[shared[-1]]
+        budget = shared[len(shared) // 2]
+        x, y = mine[budget], other[budget]
         gap = difference(x, y)
         if x.knows != y.knows:
             parts.append(f"on {task} their judges do not know the same, so nothing is claimed")
         elif gap is not None:
+            even = difference(x, mixture(list(other.values()), x.tokens))
+            equal = f"; at equal mean tokens {_change(even)}" if even else ""
             parts.append(
-                f"on {task} (the judge {_knows(x)}) {a} {_compared(gap)} {b} at {shared[-1]} tokens"
-                f" ({_share(x.accuracy)} and {_share(y.accuracy)}; {_change(gap)};"
-                f" mean tokens {x.tokens:.0f} and {y.tokens:.0f})"
+                f"on {task}, where the judge {_knows(x)}, {a} {_compared(gap)} {b}"
+                f" ({_share(x.accuracy)} and {_share(y.accuracy)} at {budget} tokens, mean spent"
+                f" {x.tokens:.0f} and {y.tokens:.0f}; {_change(gap)}{equal})"
             )
     if not parts:
         return f"{a} and {b} did not both run, so they are not compared."
     return f"At equal cap and equal knowledge: {'; '.join(parts)}."
 
 
-def no_gain(cells: Sequence[Cell]) -> str:
+def mixture(ladder: Sequence[Point], tokens: float) -> Point | None:
+    """The arm that takes a lower or a higher budget by lot so that it spends `tokens` on average.
+
+    `ladder` is one arm at several budgets. `None` where no two of them lie around `tokens`.
+    """
+    steps = sorted(ladder, key=lambda p: p.tokens)
+    for less, more in pairwise(steps):
+        if less.tokens <= tokens <= more.tokens and less.tokens < more.tokens:
+            lot = (tokens - less.tokens) / (more.tokens - less.tokens)
+            shared = less.correct.keys() & more.correct.keys()
+            correct = {k: (1 - lot) * less.correct[k] + lot * more.correct[k] for k in shared}
+            return replace(more, correct=correct, tokens=tokens)
+    return None
+
+
+def no_gain(points: Sequence[Point]) -> str:
     """The arm that spends most more tokens at a larger budget without a measurable gain."""
     steps = [
         (gain, less, more)
-        for ladder in _ladders(cells)
+        for ladder in _ladders(points)
         for at, less in enumerate(ladder)
         for more in ladder[at + 1 :]
         if more.tokens >= GROWTH * less.tokens and (gain := difference(more, less)) is not None
@@ -131,18 +166,18 @@ def no_gain(cells: Sequence[Cell]) -> str:
     )
 
 
-def _ladders(cells: Sequence[Cell]) -> list[list[Cell]]:
-    """The cells of each arm that ran at two budgets or more, cheapest first."""
-    arms: dict[tuple[str, str], list[Cell]] = {}
-    for cell in cells:
-        if cell.correct:
-            arms.setdefault((cell.task, cell.strategy), []).append(cell)
+def _ladders(points: Sequence[Point]) -> list[list[Point]]:
+    """The points of each arm that ran at two budgets or more, cheapest first."""
+    arms: dict[tuple[str, str], list[Point]] = {}
+    for point in points:
+        if point.correct:
+            arms.setdefault((point.task, point.strategy), []).append(point)
     ladders = [sorted(arm, key=lambda c: c.budget) for arm in arms.values()]
     return [ladder for ladder in ladders if len(ladder) > 1]
 
 
-def _knows(cell: Cell) -> str:
-    return KNOWN.get(cell.knows, cell.knows)
+def _knows(point: Point) -> str:
+    return KNOWN.get(point.knows, point.knows)
 
 
 def _compared(gap: Interval) -> str:

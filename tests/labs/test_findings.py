@@ -4,34 +4,34 @@ from __future__ import annotations
 
 import pytest
 
-from labs.findings import Cell, difference, duel, most_gain, no_gain, three_sentences
+from labs.findings import Point, difference, duel, mixture, most_gain, no_gain, three_sentences
 
 PROBLEMS = 60
 
 
-def cell(
+def point(
     share: float, budget: int, tokens: float, strategy: str = "vote", knows: str = "nothing",
     task: str = "expressions", seeds: int = 1,
-) -> Cell:  # fmt: skip
+) -> Point:  # fmt: skip
     right = round(share * PROBLEMS)
     correct = {(f"p/{i}", s): float(i < right) for i in range(PROBLEMS) for s in range(seeds)}
-    return Cell(task, strategy, budget, knows, correct, tokens)
+    return Point(task, strategy, budget, knows, correct, tokens)
 
 
 def test_a_gain_is_claimed_only_when_its_interval_excludes_zero() -> None:
-    clear = [cell(0.2, 32, 30), cell(0.7, 512, 400)]
+    clear = [point(0.2, 32, 30), point(0.7, 512, 400)]
     assert most_gain(clear).startswith("More compute helps")
     assert "0.20 at 32 to 0.70 at 512" in most_gain(clear)
-    unclear = [cell(0.50, 32, 30), cell(0.5, 512, 400)]
+    unclear = [point(0.50, 32, 30), point(0.5, 512, 400)]
     assert most_gain(unclear).startswith("No arm gains measurably")
 
 
 def test_the_arm_with_the_largest_gain_is_named() -> None:
-    cells = [
-        cell(0.2, 32, 30, "a"), cell(0.4, 512, 400, "a"),
-        cell(0.2, 32, 30, "b"), cell(0.8, 512, 400, "b"),
+    points = [
+        point(0.2, 32, 30, "a"), point(0.4, 512, 400, "a"),
+        point(0.2, 32, 30, "b"), point(0.8, 512, 400, "b"),
     ]  # fmt: skip
-    assert ", b goes from" in most_gain(cells)
+    assert ", b goes from" in most_gain(points)
 
 
 @pytest.mark.parametrize(
@@ -39,53 +39,72 @@ def test_the_arm_with_the_largest_gain_is_named() -> None:
     [(0.8, 0.3, "is ahead of"), (0.3, 0.8, "is behind"), (0.5, 0.5, "cannot be told apart")],
 )
 def test_a_duel_says_who_is_ahead(mine: float, other: float, said: str) -> None:
-    cells = [
-        cell(mine, 512, 200, "step-resample", "solution"),
-        cell(other, 512, 210, "best-of-n", "solution"),
+    points = [
+        point(mine, 512, 200, "step-resample", "solution"),
+        point(other, 512, 210, "best-of-n", "solution"),
     ]
-    assert said in duel(cells, "step-resample", "best-of-n")
+    assert said in duel(points, "step-resample", "best-of-n")
 
 
 def test_a_duel_of_unequal_knowledge_claims_nothing() -> None:
-    cells = [cell(0.8, 512, 200, "a", "solution"), cell(0.3, 512, 210, "b", "nothing")]
-    said = duel(cells, "a", "b")
+    points = [point(0.8, 512, 200, "a", "solution"), point(0.3, 512, 210, "b", "nothing")]
+    said = duel(points, "a", "b")
     assert "nothing is claimed" in said
     assert "ahead" not in said
 
 
 def test_no_gain_names_the_arm_that_spends_more_for_nothing() -> None:
-    cells = [cell(0.5, 32, 30, "flat"), cell(0.5, 512, 400, "flat"),
-             cell(0.2, 32, 30, "up"), cell(0.8, 512, 400, "up")]  # fmt: skip
-    assert "flat gains nothing measurable" in no_gain(cells)
-    assert "13.3 times" in no_gain(cells)
+    points = [point(0.5, 32, 30, "flat"), point(0.5, 512, 400, "flat"),
+             point(0.2, 32, 30, "up"), point(0.8, 512, 400, "up")]  # fmt: skip
+    assert "flat gains nothing measurable" in no_gain(points)
+    assert "13.3 times" in no_gain(points)
 
 
 def test_a_loss_is_called_a_loss() -> None:
-    assert "loses accuracy" in no_gain([cell(0.8, 32, 30), cell(0.2, 512, 400)])
+    assert "loses accuracy" in no_gain([point(0.8, 32, 30), point(0.2, 512, 400)])
 
 
 def test_where_every_arm_gains_the_smallest_gain_is_told() -> None:
-    cells = [cell(0.2, 32, 30, "a"), cell(0.9, 512, 400, "a"),
-             cell(0.2, 32, 30, "b"), cell(0.6, 512, 400, "b")]  # fmt: skip
-    assert no_gain(cells).startswith("In this run every arm")
-    assert "of b on" in no_gain(cells)
+    points = [point(0.2, 32, 30, "a"), point(0.9, 512, 400, "a"),
+             point(0.2, 32, 30, "b"), point(0.6, 512, 400, "b")]  # fmt: skip
+    assert no_gain(points).startswith("In this run every arm")
+    assert "of b on" in no_gain(points)
 
 
 def test_an_arm_that_does_not_spend_more_is_no_case() -> None:
-    cells = [cell(0.5, 32, 2), cell(0.5, 512, 2)]
-    assert no_gain(cells).startswith("No arm spent more")
+    points = [point(0.5, 32, 2), point(0.5, 512, 2)]
+    assert no_gain(points).startswith("No arm spent more")
 
 
 def test_differences_are_paired_on_shared_runs_only() -> None:
-    a, b = cell(0.5, 32, 30, seeds=2), cell(0.4, 32, 30, seeds=1)
+    a, b = point(0.5, 32, 30, seeds=2), point(0.4, 32, 30, seeds=1)
     gap = difference(a, b)
     assert gap is not None
     assert gap.value == pytest.approx(0.1)
-    assert difference(a, Cell("t", "s", 1, "nothing", {("other", 0): 1.0}, 1)) is None
+    assert difference(a, Point("t", "s", 1, "nothing", {("other", 0): 1.0}, 1)) is None
 
 
 def test_there_are_three_sentences_whatever_the_data() -> None:
-    for cells in ([], [cell(0.5, 32, 30)], [cell(0.1, 32, 30), cell(0.9, 64, 60)]):
-        said = three_sentences(cells, "step-resample", "best-of-n")
+    for points in ([], [point(0.5, 32, 30)], [point(0.1, 32, 30), point(0.9, 64, 60)]):
+        said = three_sentences(points, "step-resample", "best-of-n")
         assert len(said) == 3
         assert all(s.endswith(".") for s in said)
+
+
+def test_a_mixture_of_budgets_spends_what_is_asked_and_lies_between() -> None:
+    ladder = [point(0.2, 32, 30), point(0.6, 128, 110), point(0.8, 512, 400)]
+    mixed = mixture(ladder, 70)
+    assert mixed is not None
+    assert mixed.tokens == 70
+    assert mixed.accuracy == pytest.approx(0.4)
+    assert mixture(ladder, 500) is None
+    assert mixture(ladder, 20) is None
+    assert mixture(ladder[:1], 30) is None
+
+
+def test_a_duel_is_also_told_at_equal_mean_tokens() -> None:
+    mine = [point(0.6, b, t, "a", "check") for b, t in ((32, 30), (128, 60), (512, 90))]
+    other = [point(s, b, t, "b", "check") for s, b, t in
+             ((0.2, 32, 30), (0.6, 128, 90), (0.8, 512, 300))]  # fmt: skip
+    assert "cannot be told apart" in duel(mine + other, "a", "b")
+    assert "at equal mean tokens +0.20" in duel(mine + other, "a", "b")

@@ -1,0 +1,121 @@
+"""`reasonlab demo`, the main job: ways of reasoning at equal token budgets on two tasks.
+
+Trains nothing. Prints and saves (under runs/demo) the chart, the tables, and three sentences that
+are computed from the measurements.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evaluators.errors import BadInput
+
+if TYPE_CHECKING:
+    from reasoning.core import LanguageModel
+    from search.report import Report
+
+STEPS = "step-resample"
+SAMPLES = "best-of-n(stop=first-accepted)"
+"""The two arms that are set against each other: both stop at the first accepted trace, and their
+judges know the same."""
+
+ARMS = (
+    "direct",
+    "chain-of-thought",
+    "self-consistency",
+    "best-of-n(scorer=mean-likelihood)",
+    SAMPLES,
+    STEPS,
+)
+TASKS = ("expressions", "countdown")
+BUDGETS = (32, 128, 512)
+PROBLEMS, FAST_PROBLEMS = 100, 12
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    made = argparse.ArgumentParser(
+        "reasonlab demo",
+        description="Compare ways of reasoning at equal token budgets on two tasks: chart, tables"
+        " and three sentences. Trains nothing.",
+    )
+    made.add_argument("--model", default="tiny", help="see `reasonlab models`")
+    made.add_argument("--problems", type=int, help=f"problems a task ({PROBLEMS})")
+    made.add_argument("--seed", type=int, default=0, help="another seed draws other samples")
+    made.add_argument("--out", type=Path, default=Path("runs/demo"), help="folder of the results")
+    return made
+
+
+def measure(model: LanguageModel, problems: int, seed: int) -> list[Report]:
+    """One comparison a task, every arm at every budget."""
+    from evaluators.tasks import load_task
+    from search import compare
+
+    reports = []
+    for name in TASKS:
+        print(f"{name}: {problems} problems, {len(ARMS)} strategies, budgets {BUDGETS}", flush=True)
+        task = load_task(name, split="test", n=problems)
+        reports.append(compare(list(ARMS), task, model, list(BUDGETS), seeds=[seed]))
+    return reports
+
+
+def summary(report: Report) -> str:
+    """The columns that matter most, as text."""
+    from search.table import Table
+
+    rows = []
+    for row in report.rows():
+        shown = row.accuracy
+        rows.append((
+            row.budget, row.arm, "-" if shown is None else f"{shown.value:.2f}",
+            "-" if shown is None else f"{shown.low:.2f}..{shown.high:.2f}",
+            row.knows + (" (oracle)" if row.oracle else ""), f"{row.tokens:.0f}",
+            f"{row.calls:.1f}",
+        ))  # fmt: skip
+    head = ("budget", "strategy", "accuracy", "95 % interval", "judge knows", "tokens", "calls")
+    return str(Table(head, rows, report.caption()))
+
+
+def save(reports: Sequence[Report], sentences: Sequence[str], folder: Path) -> list[Path]:
+    """Write chart, tables (text and CSV), every cell with its traces, and the sentences."""
+    from labs.figures import side_by_side
+
+    folder.mkdir(parents=True, exist_ok=True)
+    chart = folder / "chart.png"
+    side_by_side(reports).savefig(chart, dpi=130)
+    text = "\n\n".join(summary(report) for report in reports)
+    (folder / "table.txt").write_text(text + "\n\n" + "\n".join(sentences) + "\n", "utf-8")
+    for report in reports:
+        report.to_csv(folder / f"{report.settings['task']}.csv")
+        report.to_jsonl(folder / f"{report.settings['task']}.jsonl")
+    return sorted(folder.iterdir())
+
+
+def run(argv: list[str]) -> int:
+    """The command: measure, print, save."""
+    options = parser().parse_args(argv)
+    fast = FAST_PROBLEMS if os.environ.get("REASONLAB_FAST") else PROBLEMS
+    problems = fast if options.problems is None else options.problems
+    if problems < 1:
+        raise BadInput(f"--problems must be 1 or more, not {problems}")
+    began = time.monotonic()
+    from labs.findings import points_of, three_sentences
+    from reasoning import load_model
+
+    reports = measure(load_model(options.model), problems, options.seed)
+    sentences = three_sentences([p for r in reports for p in points_of(r)], STEPS, SAMPLES)
+    files = save(reports, sentences, options.out)
+    for report in reports:
+        print(f"\n{summary(report)}")
+    print("\nWhat is seen:")
+    for number, sentence in enumerate(sentences, 1):
+        print(f"{number}. {sentence}")
+    print(f"\nchart: {options.out / 'chart.png'}")
+    print(f"saved: {', '.join(file.name for file in files)} in {options.out}")
+    print(f"{time.monotonic() - began:.0f} s")
+    return 0
