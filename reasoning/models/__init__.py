@@ -1,0 +1,101 @@
+"""Models by name: `load_model("tiny")`, `"hf:PATH-or-NAME"`, `"recorded:FILE"`.
+
+Importing this module loads no framework; loading a model imports what that model needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from evaluators.errors import BadInput, UnknownName
+from reasoning.core import LanguageModel
+
+MODELS = {
+    "tiny": "0.9 M parameters, trained here on the embedded tasks; compact dialect",
+    "tiny-weak": "the same shape, stopped early: room for search and training",
+    "tiny-student": "a quarter of the size, direct answers only: a student to teach",
+    "hf:PATH-or-NAME": "a causal model of transformers, from a folder or the hub",
+    "recorded:FILE": "prompts and completions replayed from a JSONL file",
+}
+"""What `load_model` takes, each with one line on what it is."""
+
+
+def load_model(
+    name: str | LanguageModel, *, record: str | Path | None = None, **options: Any
+) -> LanguageModel:
+    """Load a model by name; a model object is taken as it is.
+
+    `record` appends every call to a JSONL file that `recorded:FILE` replays. Other options:
+
+    embedded models and `hf:` -- `device` (auto, cpu, cuda, cuda:N, mps), `dtype` (auto, float32,
+    bfloat16, float16; auto is float32 on a CPU and the checkpoint's own elsewhere), `max_rows`
+    (rows decoded side by side), `decode` (auto, fused, batched, generate), `dialect` (compact,
+    plain; by default what the model's card says), `revision` (`hf:` names only).
+    `recorded:` -- `dialect`.
+
+    Raises UnknownName for a name that is none of these, BadInput for an option or a place that
+    cannot be used.
+    """
+    if not isinstance(name, str):
+        refuse(options, (), getattr(name, "name", "a model object"))
+        model: Any = name
+    else:
+        kind, _, rest = name.partition(":")
+        if kind in LOADERS and rest:
+            model = LOADERS[kind](name, rest, options)
+        elif name in MODELS and kind not in LOADERS:
+            model = _embedded(name, options)
+        else:
+            raise UnknownName("model", name, MODELS)
+    if record is None:
+        return model
+    from reasoning.models.recording import Recording
+
+    return Recording(model, record)
+
+
+def refuse(options: dict[str, Any], known: tuple[str, ...], name: str) -> None:
+    """Raise BadInput for options that this model does not take."""
+    wrong = sorted(set(options) - set(known))
+    if wrong:
+        takes = f"it takes {', '.join((*known, 'record'))}" if known else "it takes only record"
+        raise BadInput(f"model {name}: unknown option {', '.join(wrong)}; {takes}")
+
+
+SETTINGS = ("device", "dtype", "max_rows", "decode", "dialect")
+
+
+def _embedded(name: str, options: dict[str, Any]) -> Any:
+    refuse(options, SETTINGS, name)
+    folder = Path(__file__).parent / "tiny" / name
+    if not (folder / "config.json").is_file():
+        raise BadInput(
+            f"the weights of {name!r} are not there: run `reasonlab pretrain {name}` (about a"
+            " quarter of an hour on one processor), or reinstall the package that contains them"
+        )
+    from reasoning.models.weights import open_local
+
+    return open_local(name, str(folder), **options)
+
+
+def _hf(name: str, place: str, options: dict[str, Any]) -> Any:
+    refuse(options, (*SETTINGS, "revision"), name)
+    from reasoning.models.weights import open_local
+
+    return open_local(name, place, **options)
+
+
+def _recorded(name: str, file: str, options: dict[str, Any]) -> Any:
+    refuse(options, ("dialect",), name)
+    from reasoning.models.recorded import RecordedModel
+
+    return RecordedModel(file, **options)
+
+
+LOADERS: dict[str, Callable[[str, str, dict[str, Any]], Any]] = {
+    "hf": _hf,
+    "recorded": _recorded,
+}
+"""Loader of each `kind:rest` name, called with the whole name, the rest and the options."""

@@ -1,0 +1,230 @@
+"""Serve requests through transformers' own `generate`, for models that the batched loop refuses.
+
+One call of `generate` serves the waiting requests that share a prompt, so no padding is needed and
+any architecture works; different prompts wait for each other. A logits processor draws every token
+itself (same controls, same uniform numbers as the loops) and leaves `generate` that one choice, so
+seeds and log-probabilities mean what they mean elsewhere and no random state is touched.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+import transformers as tf
+
+from evaluators.errors import LabError
+from reasoning.core import Finish
+from reasoning.models.batched import plain_scores, positions_of
+from reasoning.models.draw_torch import draw_anywhere
+from reasoning.models.stepper import Controls, Counters, Request, Result, Scored
+from reasoning.models.stops import TokenBytes, Watch
+
+
+@dataclass
+class Row:
+    """A request in progress."""
+
+    request: Request
+    future: Future[Result]
+    watch: Watch
+    ids: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    finish: Finish | None = None
+    keep: int | None = None  # bytes of the text, where a stop or boundary set them
+
+    @property
+    def over(self) -> bool:
+        return self.finish is not None or self.future.cancelled()
+
+
+class Draws(tf.LogitsProcessor):
+    """Draws the next token of every row and leaves `generate` that choice alone."""
+
+    def __init__(self, rows: Sequence[Row], pieces: TokenBytes, eos_ids: frozenset[int]) -> None:
+        self.rows, self.pieces, self.eos_ids = rows, pieces, eos_ids
+        self.steps = self.tokens = 0
+        self.controls = Controls.empty(len(rows))
+        for i, row in enumerate(rows):
+            for name in ("temperature", "top_k", "top_p", "min_p"):
+                getattr(self.controls, name)[i] = getattr(row.request.sampling, name)
+            self.controls.key[i] = row.request.key
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        self.controls.counter[:] = self.steps
+        ids, logprobs = draw_anywhere(scores, self.controls)
+        self.steps += 1
+        for row, token, logprob in zip(self.rows, ids.tolist(), logprobs.tolist(), strict=True):
+            if not row.over:
+                self.tokens += 1
+                self.take(row, token, logprob)
+        forced = torch.full_like(scores, -torch.inf)
+        return forced.scatter_(1, torch.as_tensor(ids, device=scores.device)[:, None], 0.0)
+
+    def take(self, row: Row, token: int, logprob: float) -> None:
+        """Append a token to a row; its end, if this is it."""
+        row.ids.append(token)
+        row.logprobs.append(logprob)
+        end = row.watch(self.pieces[token])
+        if token in self.eos_ids:
+            row.finish = "eos"
+        elif end is not None:
+            row.finish, row.keep = end
+        elif len(row.ids) >= row.request.max_tokens:
+            row.finish = "length"
+
+
+class Over(tf.StoppingCriteria):
+    """Tells `generate` which rows have ended or were cancelled."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self.rows = rows
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
+        return torch.tensor([row.over for row in self.rows], device=input_ids.device)
+
+
+class GenerateLoop:
+    """Serves what `decode.DecodeLoop` serves, in one daemon thread, by calls of `generate`.
+
+    `max_rows` is the most completions of one prompt drawn side by side.
+    """
+
+    def __init__(
+        self, model: Any, pieces: TokenBytes, *, eos_ids: frozenset[int], max_rows: int = 16
+    ) -> None:
+        self.model, self.pieces, self.eos_ids, self.max_rows = model, pieces, eos_ids, max_rows
+        self.max_positions = positions_of(model.config)
+        self._counters = Counters()
+        self._waiting: deque[tuple[Any, Future[Any]]] = deque()
+        self._change = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    @property
+    def counters(self) -> Counters:
+        """What was served so far."""
+        return self._counters
+
+    def submit(self, request: Request) -> Future[Result]:
+        """A completion of this request; cancelling the future ends it after its current token."""
+        return self._enqueue(request)
+
+    def score(self, ids: Sequence[int], start: int) -> Future[Scored]:
+        """Log-probabilities of `ids[start:]`."""
+        return self._enqueue((tuple(ids), start))
+
+    def close(self) -> None:
+        """Finish the call in progress, then stop; what waits fails."""
+        with self._change:
+            self._closed = True
+            self._change.notify()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+
+    # -- inside -----------------------------------------------------------------------
+
+    def _enqueue(self, work: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        with self._change:
+            if self._closed:
+                raise LabError("this model was closed; load it again")
+            self._waiting.append((work, future))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="generate", daemon=True)
+                self._thread.start()
+            self._change.notify()
+        return future
+
+    def _run(self) -> None:
+        while True:
+            with self._change:
+                self._change.wait_for(lambda: self._waiting or self._closed)
+                if self._closed:
+                    for _, future in self._waiting:
+                        answer(future, error=LabError("this model was closed; load it again"))
+                    self._waiting.clear()
+                    return
+                batch = self._take()
+            try:
+                self._serve(batch)
+            except BaseException as error:
+                for _, future in batch:
+                    answer(future, error=error)
+
+    def _take(self) -> list[tuple[Any, Future[Any]]]:
+        """The first that waits and, where it asks for a completion, its siblings."""
+        first = self._waiting.popleft()
+        if not isinstance(first[0], Request):
+            return [first]
+        prompt, batch, rest = list(first[0].ids), [first], deque()
+        while self._waiting and len(batch) < self.max_rows:
+            item = self._waiting.popleft()
+            same = isinstance(item[0], Request) and list(item[0].ids) == prompt
+            (batch if same else rest).append(item)
+        self._waiting.extendleft(reversed(rest))
+        return batch
+
+    def _serve(self, batch: list[tuple[Any, Future[Any]]]) -> None:
+        work, future = batch[0]
+        if not isinstance(work, Request):
+            logprobs = tuple(plain_scores(self.model, *work))
+            self._count(scored=len(logprobs))
+            answer(future, Scored(logprobs, len(work[0]), 0))
+            return
+        rows = [
+            Row(request, waiter, Watch(request.sampling.boundary, request.sampling.stop))
+            for request, waiter in batch
+            if not waiter.cancelled()
+        ]
+        if rows:
+            self._generate(rows)
+
+    def _generate(self, rows: list[Row]) -> None:
+        prompt = list(rows[0].request.ids)
+        room = self.max_positions - len(prompt)
+        draws = Draws(rows, self.pieces, self.eos_ids)
+        ids = torch.tensor([prompt] * len(rows), device=self.model.device)
+        config = tf.GenerationConfig(
+            max_new_tokens=min(room, max(row.request.max_tokens for row in rows)),
+            do_sample=False,
+            pad_token_id=self.model.generation_config.pad_token_id,
+        )
+        self.model.generate(
+            ids,
+            attention_mask=torch.ones_like(ids),
+            generation_config=config,
+            logits_processor=tf.LogitsProcessorList([draws]),
+            stopping_criteria=tf.StoppingCriteriaList([Over(rows)]),
+        )
+        self._count(
+            requests=len(rows),
+            prompt=len(prompt) * len(rows),
+            completion=draws.tokens,
+            steps=draws.steps,
+        )
+        for row in rows:
+            text = self.pieces.bytes(row.ids)[: row.keep].decode("utf-8", "replace")
+            result = Result(
+                tuple(row.ids), tuple(row.logprobs), row.finish or "length", text, len(prompt), 0
+            )
+            answer(row.future, result)
+
+    def _count(self, **more: int) -> None:
+        now = self._counters
+        self._counters = replace(now, **{k: getattr(now, k) + v for k, v in more.items()})
+
+
+def answer(future: Future[Any], result: Any = None, error: BaseException | None = None) -> None:
+    """Fulfil a future that may have been cancelled meanwhile."""
+    with suppress(InvalidStateError):
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)
