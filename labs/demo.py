@@ -64,26 +64,10 @@ def measure(model: LanguageModel, problems: int, seed: int) -> list[Report]:
     return reports
 
 
-def summary(report: Report) -> str:
-    """The columns that matter most, as text."""
-    from search.table import Table
-
-    rows = []
-    for row in report.rows():
-        shown = row.accuracy
-        rows.append((
-            row.budget, row.arm, "-" if shown is None else f"{shown.value:.2f}",
-            "-" if shown is None else f"{shown.low:.2f}..{shown.high:.2f}",
-            row.knows + (" (oracle)" if row.oracle else ""), f"{row.tokens:.0f}",
-            f"{row.calls:.1f}",
-        ))  # fmt: skip
-    head = ("budget", "strategy", "accuracy", "95 % interval", "judge knows", "tokens", "calls")
-    return str(Table(head, rows, report.caption()))
-
-
 def save(reports: Sequence[Report], sentences: Sequence[str], folder: Path) -> list[Path]:
     """Write chart, tables (text and CSV), every cell with its traces, and the sentences."""
     from labs.figures import side_by_side
+    from labs.summary import summary
 
     folder.mkdir(parents=True, exist_ok=True)
     chart = folder / "chart.png"
@@ -105,10 +89,18 @@ def run(argv: list[str]) -> int:
         raise BadInput(f"--problems must be 1 or more, not {problems}")
     began = time.monotonic()
     from labs.findings import points_of, three_sentences
+    from labs.summary import summary
     from reasoning import load_model
+    from search.equal_tokens import at_equal_tokens
 
     reports = measure(load_model(options.model), problems, options.seed)
-    sentences = three_sentences([p for r in reports for p in points_of(r)], STEPS, SAMPLES)
+    equal = {
+        (report.settings["task"], int(at.budget)): at.difference
+        for report in reports
+        for at in at_equal_tokens(report, STEPS, SAMPLES)
+    }
+    points = [point for report in reports for point in points_of(report)]
+    sentences = three_sentences(points, STEPS, SAMPLES, equal)
     files = save(reports, sentences, options.out)
     for report in reports:
         print(f"\n{summary(report)}")

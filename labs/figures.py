@@ -42,7 +42,7 @@ def side_by_side(reports: Sequence[Report]) -> Figure:
 def _dress(axes: Axes, report: Report) -> None:
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
-    axes.set_ylim(0, 1)
+    axes.set_ylim(-0.02, 1.02)
     axes.set_xlabel("tokens a problem: generated, and read by scorers (mean)")
     known = {row.knows for row in report.rows() if row.oracle}
     note = f"; dashed: the judge knows the {' or the '.join(sorted(known))}" if known else ""

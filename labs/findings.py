@@ -7,8 +7,7 @@ asks for, and says so; or says that there is none.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +19,9 @@ if TYPE_CHECKING:
 
 GROWTH = 1.25
 """From this ratio of mean tokens on, a larger budget counts as more compute spent."""
+
+Gaps = Mapping[tuple[str, int], Interval]
+NO_GAPS: Gaps = {}
 
 KNOWN = {
     "reference": "reads the answer",
@@ -58,12 +60,12 @@ def points_of(report: Report) -> list[Point]:
     return found
 
 
-def difference(a: Point, b: Point | None) -> Interval | None:
+def difference(a: Point, b: Point) -> Interval | None:
     """Accuracy of `a` minus that of `b` on the runs both have, with its paired 95 % interval.
 
     `None` when they share no run. Problems are resampled as a whole, with all their seeds.
     """
-    keys = sorted(a.correct.keys() & b.correct.keys()) if b is not None else []
+    keys = sorted(a.correct.keys() & b.correct.keys())
     if not keys:
         return None
     rng = np.random.default_rng(0)
@@ -71,10 +73,10 @@ def difference(a: Point, b: Point | None) -> Interval | None:
     return paired_bootstrap(left, right, rng, clusters=[problem for problem, _ in keys])
 
 
-def three_sentences(points: Sequence[Point], a: str, b: str) -> list[str]:
+def three_sentences(points: Sequence[Point], a: str, b: str, equal: Gaps = NO_GAPS) -> list[str]:
     """Where compute helps most, how arms `a` and `b` of equal knowledge compare, where it does not
     help."""
-    return [most_gain(points), duel(points, a, b), no_gain(points)]
+    return [most_gain(points), duel(points, a, b, equal), no_gain(points)]
 
 
 def most_gain(points: Sequence[Point]) -> str:
@@ -93,9 +95,11 @@ def most_gain(points: Sequence[Point]) -> str:
     return f"No arm gains measurably from more compute; the largest difference: {path}."
 
 
-def duel(points: Sequence[Point], a: str, b: str) -> str:
-    """Arms `a` and `b` on every task at the middle budget that both ran at, if they know the
-    same: at equal cap, and at equal mean tokens."""
+def duel(points: Sequence[Point], a: str, b: str, equal: Gaps = NO_GAPS) -> str:
+    """Arms `a` and `b` on every task at the middle budget that both ran at, if they know the same.
+
+    `equal` holds their difference at equal mean tokens, by (task, budget), where it was measured.
+    """
     parts = []
     for task in dict.fromkeys(point.task for point in points):
         mine = {p.budget: p for p in points if (p.task, p.strategy) == (task, a)}
@@ -109,31 +113,16 @@ def duel(points: Sequence[Point], a: str, b: str) -> str:
         if x.knows != y.knows:
             parts.append(f"on {task} their judges do not know the same, so nothing is claimed")
         elif gap is not None:
-            even = difference(x, mixture(list(other.values()), x.tokens))
-            equal = f"; at equal mean tokens {_change(even)}" if even else ""
+            even = equal.get((task, budget))
+            spent = f"; at equal mean tokens {_change(even)}" if even else ""
             parts.append(
                 f"on {task}, where the judge {_knows(x)}, {a} {_compared(gap)} {b}"
                 f" ({_share(x.accuracy)} and {_share(y.accuracy)} at {budget} tokens, mean spent"
-                f" {x.tokens:.0f} and {y.tokens:.0f}; {_change(gap)}{equal})"
+                f" {x.tokens:.0f} and {y.tokens:.0f}; {_change(gap)}{spent})"
             )
     if not parts:
         return f"{a} and {b} did not both run, so they are not compared."
     return f"At equal cap and equal knowledge: {'; '.join(parts)}."
-
-
-def mixture(ladder: Sequence[Point], tokens: float) -> Point | None:
-    """The arm that takes a lower or a higher budget by lot so that it spends `tokens` on average.
-
-    `ladder` is one arm at several budgets. `None` where no two of them lie around `tokens`.
-    """
-    steps = sorted(ladder, key=lambda p: p.tokens)
-    for less, more in pairwise(steps):
-        if less.tokens <= tokens <= more.tokens and less.tokens < more.tokens:
-            lot = (tokens - less.tokens) / (more.tokens - less.tokens)
-            shared = less.correct.keys() & more.correct.keys()
-            correct = {k: (1 - lot) * less.correct[k] + lot * more.correct[k] for k in shared}
-            return replace(more, correct=correct, tokens=tokens)
-    return None
 
 
 def no_gain(points: Sequence[Point]) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from labs.findings import Point, difference, duel, mixture, most_gain, no_gain, three_sentences
+from evaluators.intervals import Interval
+from labs.findings import Point, difference, duel, most_gain, no_gain, three_sentences
 
 PROBLEMS = 60
 
@@ -91,20 +92,16 @@ def test_there_are_three_sentences_whatever_the_data() -> None:
         assert all(s.endswith(".") for s in said)
 
 
-def test_a_mixture_of_budgets_spends_what_is_asked_and_lies_between() -> None:
-    ladder = [point(0.2, 32, 30), point(0.6, 128, 110), point(0.8, 512, 400)]
-    mixed = mixture(ladder, 70)
-    assert mixed is not None
-    assert mixed.tokens == 70
-    assert mixed.accuracy == pytest.approx(0.4)
-    assert mixture(ladder, 500) is None
-    assert mixture(ladder, 20) is None
-    assert mixture(ladder[:1], 30) is None
+def test_a_duel_is_also_told_at_equal_mean_tokens_where_that_was_measured() -> None:
+    points = [point(0.6, 128, 60, "a", "check"), point(0.6, 128, 90, "b", "check")]
+    assert "equal mean tokens" not in duel(points, "a", "b")
+    said = duel(points, "a", "b", {("expressions", 128): Interval(0.2, 0.1, 0.3)})
+    assert "cannot be told apart" in said
+    assert "at equal mean tokens +0.20, 95 % interval +0.10 to +0.30" in said
 
 
-def test_a_duel_is_also_told_at_equal_mean_tokens() -> None:
-    mine = [point(0.6, b, t, "a", "check") for b, t in ((32, 30), (128, 60), (512, 90))]
-    other = [point(s, b, t, "b", "check") for s, b, t in
-             ((0.2, 32, 30), (0.6, 128, 90), (0.8, 512, 300))]  # fmt: skip
-    assert "cannot be told apart" in duel(mine + other, "a", "b")
-    assert "at equal mean tokens +0.20" in duel(mine + other, "a", "b")
+def test_a_duel_takes_the_middle_budget() -> None:
+    points = [point(s, b, b, n, "check") for n, s, b in
+              (("a", 0.0, 32), ("b", 0.0, 32), ("a", 0.9, 128), ("b", 0.1, 128),
+               ("a", 1.0, 512), ("b", 1.0, 512))]  # fmt: skip
+    assert "0.90 and 0.10 at 128 tokens" in duel(points, "a", "b")
