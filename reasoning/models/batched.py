@@ -213,7 +213,9 @@ class BatchedStepper:
         if not sources or self._keep_tokens == 0:
             return dict.fromkeys(prompts, nowhere)
         table = np.full((len(sources), max(source.tokens for source in sources)), -1)
-        for line, ids in zip(table, (*(self._ids[slot] for slot in self._slots), *self._kept), strict=True):
+        for line, ids in zip(
+            table, (*(self._ids[slot] for slot in self._slots), *self._kept), strict=True
+        ):
             line[: len(ids)] = ids
         found = {}
         for prompt in prompts:
