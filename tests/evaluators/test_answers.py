@@ -1,6 +1,7 @@
 """The table of decisions, and what holds for every text."""
 
 import random
+import re
 import runpy
 import subprocess
 import sys
@@ -77,9 +78,12 @@ def test_an_unknown_kind_lists_the_known_ones(call):
         call("5", "maths")
 
 
-PIECES = r"""\boxed{ } { ( ) [ ] , ; = 1 2.5 1/3 \frac{1}{2} \sqrt{ ^ _ 9^9 % $ € − ½ answer is
+PIECES = re.split(
+    r"\s+",
+    r"""\boxed{ } { ( ) [ ] , ; = 1 2.5 1/3 \frac{1}{2} \sqrt{ ^ _ 9^9 % $ € − ½ answer is
 Answer: <answer> </answer> </think> <think> #### not or and x y π ! \text{ \{ \} é 🙂 1e9 1e999 0/0
--- ** \left( \right] \infty 1,000 a dog (A) B.""".split()
+-- ** \left( \right] \infty 1,000 a dog (A) B.""",
+)
 PIECES += ["\n", "\t", "\x00", "\ud800", ""]
 
 
