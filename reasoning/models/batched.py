@@ -277,10 +277,10 @@ def free_bytes(device: torch.device) -> int:
 
 
 def positions_of(config: Any) -> int:
-    """The longest sequence the model was built for; no bound where the card names none."""
+    """The longest sequence the model was built for; 131,072 where its config names none."""
     text = config.get_text_config(decoder=True)
     found = getattr(text, "max_position_embeddings", None) or getattr(text, "n_positions", None)
-    return int(found) if found else 1 << 30
+    return int(found) if found else 1 << 17
 
 
 @torch.inference_mode()

@@ -13,11 +13,14 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from architectures import WINDOW, random_model
+from architectures import WINDOW, byte_tokenizer, random_model
 
+from reasoning.core import Sampling
 from reasoning.models.batched import BatchedStepper
+from reasoning.models.decode import DecodeLoop
 from reasoning.models.rehearsal import unbatched
-from reasoning.models.stepper import Controls
+from reasoning.models.stepper import Controls, Request
+from reasoning.models.stops import TokenBytes
 
 KINDS = ["gpt2", "llama", "qwen3", "gemma3", "mistral"]
 NEW = 3 * WINDOW
@@ -91,6 +94,23 @@ def test_ragged_and_joining_rows_decode_like_generate(kind: str) -> None:
     for row, prompt in prompts.items():
         assert len(drive.out[row]) >= 7
         assert_greedy(model, prompt, drive.out[row])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_loop_over_it_decodes_like_generate(kind: str) -> None:
+    model = random_model(kind)
+    stepper = BatchedStepper(model, eos_ids=frozenset(), max_rows=3)
+    loop = DecodeLoop(stepper, TokenBytes(byte_tokenizer()))
+    prompts = [line(1 + 5 * i % 13, i) for i in range(8)]
+    futures = [
+        loop.submit(Request(ids, Sampling(temperature=0.0), 4 + 3 * i % 11, (i, i)))
+        for i, ids in enumerate(prompts)
+    ]
+    for i, (ids, future) in enumerate(zip(prompts, futures, strict=True)):
+        drawn = future.result(timeout=60)
+        assert len(drawn.token_ids) == 4 + 3 * i % 11
+        assert_greedy(model, ids, list(drawn.token_ids))
+    loop.close()
 
 
 @pytest.mark.parametrize("kind", KINDS)
