@@ -66,7 +66,7 @@ class Operator(Task):
         shown = [f"{a}@{b}={y}" for a, b, y in problem.fields["examples"]]
         question = f"{problem.fields['a']}@{problem.fields['b']}"
         if dialect == "compact":
-            return "\n".join([*shown, question + "="])
+            return "\n".join([*shown, f"?{question}="])
         told = f"Given {', '.join(shown)}: w" if shown else "W"
         return f"{told}hat is {question}? Reply with one line: Answer: <number>"
 

@@ -128,10 +128,15 @@ def sampling_room(model: LanguageModel, n: int, k: int = 16) -> list[Row]:
 
 
 def in_context(model: LanguageModel, n: int) -> list[Row]:
-    """The hidden operator with more and more examples in the prompt."""
+    """The hidden operator with more and more of its examples in the prompt: same questions."""
+    whole = load_task("operator", n=n, shots=6)
     rows = []
-    for shots in (0, 1, 2, 4):
-        right, _ = hits(model, load_task("operator", n=n, shots=shots), PromptStyle("direct"))
+    for shots in (0, 1, 2, 4, 6):
+        fewer = [
+            replace(p, fields={**p.fields, "examples": p.fields["examples"][:shots]})
+            for p in whole.problems
+        ]
+        right, _ = hits(model, replace(whole, problems=fewer), PromptStyle("direct"))
         rows.append(share("greedy direct", f"operator shots={shots}", right[:, 0].tolist()))
     return rows
 

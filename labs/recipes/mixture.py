@@ -153,7 +153,7 @@ def in_context(rng: np.random.Generator) -> list[Part]:
     parts: list[Part] = []
     for a, b, result in problem.fields["examples"]:
         parts += [(f"{a}@{b}=", False), (f"{result}\n", True)]
-    head = f"{problem.fields['a']}@{problem.fields['b']}="
+    head = f"?{problem.fields['a']}@{problem.fields['b']}="
     return [*parts, (head, False), (problem.answer or "", True)]
 
 
@@ -220,10 +220,10 @@ FULL: Mixture = {
     "countdown-5 chain": (0.5, countdown_chain(5)),
     "countdown-6 chain": (0.2, countdown_chain(6)),
     "countdown direct": (0.8, countdown_direct),
-    "expressions chain": (2.2, expression_chain),
-    "expressions role": (0.7, expression_role),
+    "expressions chain": (1.0, expression_chain),
+    "expressions role": (0.5, expression_role),
     "expressions direct": (0.6, expression_direct),
-    "chain-sum chain": (1.3, sum_chain),
+    "chain-sum chain": (1.6, sum_chain),
     "chain-sum direct": (0.3, sum_direct),
     "operator": (1.0, in_context),
     "worked example": (0.3, with_example),
