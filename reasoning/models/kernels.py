@@ -1,15 +1,15 @@
 """Numeric kernels in numba, written so that a row's bits do not depend on its neighbours.
 
-Every loop that adds floats runs over a length that is the row's own (width, head size, positions
-so far), in an order fixed at compile time; the matrix product takes rows in padded blocks of four,
-so that every row passes through the same instructions. BLAS promises no such thing. All of it is in
-one file because numba's disk cache looks for changes only in the file of the cached function.
+Every loop that adds floats has the row's own length (width, head size, positions so far) and an
+order fixed at compile time; matrix products take rows in padded blocks of four, through the same
+instructions. BLAS promises no such thing. One file: numba's disk cache sees changes only in it.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numba
@@ -20,21 +20,19 @@ from reasoning.models.packed import BLOCK
 if TYPE_CHECKING:
     from reasoning.models.packed import Space, Weights
 
-# FMA contraction only: no reordering of sums.
-EXACT = {"contract"}
-# Sums over the row's own values may be split into vector lanes; the split is fixed at compile time.
-LANES = {"contract", "reassoc", "nsz", "nnan"}
+EXACT = {"contract"}  # fused multiply-add, no reordering of sums
+LANES = {*EXACT, "reassoc", "nsz", "nnan"}  # a row's own sums may be split into vector lanes
 
 
 def compiled(fastmath: set[str]) -> Callable[[Callable[..., Any]], Any]:
     """`numba.njit` without the GIL, cached on disk where numba finds a writable place."""
 
     def wrap(function: Callable[..., Any]) -> Any:
-        options: dict[str, Any] = {"nogil": True, "fastmath": fastmath, "error_model": "numpy"}
+        make = partial(numba.njit, nogil=True, fastmath=fastmath, error_model="numpy")
         try:
-            return numba.njit(cache=True, **options)(function)
+            return make(cache=True)(function)
         except RuntimeError:  # no writable cache directory at all: compile in every process
-            return numba.njit(**options)(function)
+            return make()(function)
 
     return wrap
 
@@ -71,8 +69,7 @@ def product(x: np.ndarray, w: np.ndarray, out: np.ndarray, rows: int) -> None:
 
     Each element is a chain of K fused multiply-adds in the order of k.
     """
-    inner, width = w.shape
-    whole = inner - inner % 4
+    (inner, width), whole = w.shape, w.shape[0] // 4 * 4
     for r in range(0, rows, 4):
         x0, x1, x2, x3 = x[r], x[r + 1], x[r + 2], x[r + 3]
         o0, o1, o2, o3 = out[r], out[r + 1], out[r + 2], out[r + 3]
@@ -103,7 +100,7 @@ def product(x: np.ndarray, w: np.ndarray, out: np.ndarray, rows: int) -> None:
 
 
 @compiled(LANES)
-def dot(a: np.ndarray, b: np.ndarray) -> float:
+def dot(a: np.ndarray, b: np.ndarray) -> Any:
     """Sum of a * b."""
     total = np.float32(0.0)
     for i in range(a.shape[0]):
@@ -139,7 +136,7 @@ def normalise(x: np.ndarray, weight: np.ndarray, out: np.ndarray, eps: float) ->
 
 @compiled(EXACT)
 def rotate(x: np.ndarray, cos: np.ndarray, sin: np.ndarray) -> None:
-    """Rotary position of one head in place (Su et al. 2021, half-split layout)."""
+    """Rotary position of one head in place (Su et al. 2021; halves paired)."""
     half = x.shape[0] // 2
     for i in range(half):
         a, b = x[i], x[half + i]
@@ -238,10 +235,9 @@ def forward(
     token may see another of the same call. Where `targets[i]` >= 0 its logits go to
     `logits[targets[i]]`. `keys` and `values` are (layers, pool, kv_heads, size).
     """
-    count = tokens.shape[0]
+    count, heads = tokens.shape[0], space.mixed.shape[1]
     padded = (count + BLOCK - 1) // BLOCK * BLOCK
     layers, kv_heads = keys.shape[0], keys.shape[2]
-    heads = space.mixed.shape[1]
     hidden, normed, added = space.hidden, space.normed, space.added
     qkv = space.qkv.reshape((space.qkv.shape[0], -1))
     mixed = space.mixed.reshape((space.mixed.shape[0], -1))
