@@ -11,6 +11,7 @@ that begin with it. `load_model(..., record=FILE)` writes such files from any mo
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from hashlib import sha256
@@ -74,19 +75,29 @@ class RecordedModel:
     ) -> list[Completion]:
         """The recorded completions, cut to what the ledger grants."""
         found = [self._find(prompt, sampling, seed, index) for index in range(sampling.n)]
-        out = []
-        for index, choices in enumerate(found):
-            key = (seed.child(index) if sampling.n > 1 else seed).text
-            grant = ledger.reserve(
+        grants = [
+            ledger.reserve(
                 purpose="sample",
                 model=self.name,
-                key=key,
+                key=(seed.child(index) if sampling.n > 1 else seed).text,
                 max_tokens=sampling.max_tokens,
                 prompt_tokens=choices[0].completion.usage.prompt,
                 flops_per_token=self.flops_per_token,
             )
-            out.append(self._answer(prompt, sampling, grant, choices))
-        return out
+            for index, choices in enumerate(found)
+        ]
+        answers: list[Completion] = []
+        try:
+            for grant, choices in zip(grants, found, strict=True):
+                answers.append(self._answer(prompt, sampling, grant, choices))
+            await asyncio.sleep(0)  # a wave of calls reserves before the first of them settles
+        except BaseException as error:
+            for grant in grants:
+                grant.lose(repr(error))
+            raise
+        for grant, answer in zip(grants, answers, strict=True):
+            grant.settle(answer.usage)
+        return answers
 
     async def score(
         self, prompt: Prompt, continuations: Sequence[str], ledger: Ledger
@@ -98,18 +109,22 @@ class RecordedModel:
             if known is None:
                 raise BadInput(f"{self.file} holds no score of {start_of(text)}; record it first")
             found.append(known)
-        out = []
-        for text, scores in zip(continuations, found, strict=True):
-            grant = ledger.reserve_reading(
+        grants = [
+            ledger.reserve_reading(
                 purpose="score",
                 model=self.name,
                 key=score_key(prompt, text),
                 tokens=len(scores.tokens),
                 flops_per_token=self.flops_per_token,
             )
+            for text, scores in zip(continuations, found, strict=True)
+            if scores.tokens
+        ]
+        for grant in grants:
             grant.settle(Usage())
-            out.append(TokenScores((), ()) if grant.empty else scores)
-        return out
+        paid = iter(grants)
+        empty = TokenScores((), ())
+        return [empty if not s.tokens or next(paid).empty else s for s in found]
 
     def fingerprint(self) -> dict[str, Any]:
         """Name and content hash of the file."""
@@ -171,7 +186,6 @@ class RecordedModel:
         fits = [c for c in whole if c.completion.usage.completion <= limit]
         chosen = next(iter(fits or same or more), None)
         if chosen is None:
-            grant.lose("recorded under a smaller budget")
             raise BadInput(
                 f"{self.file}: the completion of {start_of(flatten(prompt)[0])} was recorded under"
                 f" a budget that cut it before {limit} tokens; record it again with a larger one"
@@ -179,5 +193,4 @@ class RecordedModel:
         answer = chosen.ended(sampling).within(limit)
         if answer.finish == "length" and limit < sampling.max_tokens:
             answer = replace(answer, finish="budget")
-        grant.settle(answer.usage)
         return answer

@@ -152,7 +152,7 @@ def test_the_budget_and_max_tokens_cut_between_words(tmp_path: Path) -> None:
         "one two", "length", Usage(1, 0, 2)
     )
     ledger = Ledger(Budget(tokens=5))
-    got = generate(model, ask("q"), Sampling(n=3), ledger)
+    got = generate(model, ask("q"), Sampling(max_tokens=4, n=3), ledger)
     assert [(c.text, c.finish) for c in got] == [
         ("one two three four", "eos"),
         ("one", "budget"),
@@ -224,3 +224,15 @@ def test_an_empty_or_missing_file_is_named(tmp_path: Path) -> None:
         load_model(written(tmp_path))
     with pytest.raises(BadInput, match=r"none\.jsonl cannot be read"):
         load_model(f"recorded:{tmp_path / 'none.jsonl'}")
+
+
+def test_a_wave_of_replayed_calls_reserves_before_the_first_settles(tmp_path: Path) -> None:
+    model: Any = load_model(written(tmp_path, {"prompt": "q", "completions": ["a"]}))
+    ledger = Ledger(Budget(tokens=10))
+
+    async def wave() -> list[str]:
+        calls = (model.generate(ask("q"), Sampling(max_tokens=4), ledger, SEED) for _ in range(4))
+        return [completion.finish for (completion,) in await asyncio.gather(*calls)]
+
+    assert asyncio.run(wave()) == ["eos", "eos", "eos", "budget"], "4 + 4 + 2 are reserved first"
+    assert ledger.spent.tokens == 3
