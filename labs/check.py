@@ -90,9 +90,12 @@ def reference_judge(task: Task, place: str) -> Verifier:
 
 
 def judge(task: Task, row: Row) -> Verdict:
-    """The verdict on one row."""
+    """The verdict on one row. Raises BadInput naming the place, for a reference without answer."""
     verifier = reference_judge(task, row.place) if row.by_reference else task.verifier
-    return verifier.check(row.problem, row.completion)
+    try:
+        return verifier.check(row.problem, row.completion)
+    except BadInput as error:
+        raise BadInput(f"{row.place}: {error}") from error
 
 
 def as_json(verdict: Verdict) -> str:

@@ -4,13 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
+from typing import TYPE_CHECKING
 
 import ipywidgets as ipw
 
+from evaluators.errors import BadInput
 from evaluators.problem import Problem
 from evaluators.tasks.base import Task
 from labs.traces import as_html
 from reasoning.core import Solution
+
+if TYPE_CHECKING:
+    from search.report import Report
+
+
+def browse(report: Report) -> TraceBrowser:
+    """The drill-down into a report that knows its task: every arm at every budget and seed."""
+    if report.task is None:
+        raise BadInput("the report does not hold its task: Report.load(path, task=…)")
+    found: dict[str, dict[str, Solution]] = {}
+    for cell in report.cells:
+        seed = f", seed {cell.seed}" if len(report.settings["seeds"]) > 1 else ""
+        arm = f"{cell.arm} at {cell.budget} tokens{seed}"
+        solution = Solution(cell.answer, cell.traces, cell.chosen, None, cell.stopped_by)
+        found.setdefault(arm, {})[cell.problem] = solution
+    return TraceBrowser(report.task, list(found), lambda arm, problem: found[arm].get(problem))
 
 
 class TraceBrowser:
@@ -37,6 +55,9 @@ class TraceBrowser:
         self.problem.observe(self._show, names="value")
         self.widget = ipw.VBox([ipw.HBox([self.arm, self.problem]), self.view])
         self._show()
+
+    def _repr_mimebundle_(self, **kwargs: object) -> dict[str, str]:
+        return self.widget._repr_mimebundle_(**kwargs)
 
     def _label(self, problem: Problem) -> str:
         question = self.task.render(problem, "direct", "compact").strip().rstrip("=:")
