@@ -138,6 +138,7 @@ class StepResample(Sampler):
             if verdict.passed is not False:
                 attempt.keys.append(path.text)
                 attempt.steps.append(step)
+                attempt.refused = None
                 attempt.prompt = attempt.prompt.extended(completion)
                 if verdict.passed and (ended or verdict.answer is not None):
                     attempt.outcome = "accepted"
@@ -186,12 +187,14 @@ def _verdict(
 def _trace(attempt: _Attempt, task: Task, seed: SeedPath) -> Trace:
     """The attempt as a trace; one that was given up shows the step that was refused last."""
     steps = attempt.steps
-    if attempt.outcome == "rejected" and attempt.refused is not None:
+    if attempt.outcome in ("rejected", "budget") and attempt.refused is not None:
         steps = [*steps, attempt.refused]
     answer = None
     if attempt.outcome in ("accepted", "finished"):
         answer = task.extract("".join(step.text for step in steps)) or None
-    finish = "budget" if attempt.outcome == "budget" else steps[-1].finish
+    finish = steps[-1].finish
+    if attempt.outcome in ("budget", "cut"):
+        finish = "budget" if attempt.outcome == "budget" else "length"
     return Trace(tuple(steps), finish, answer, seed=seed.text)
 
 

@@ -24,8 +24,9 @@ class Direct(Sampler):
         if not traces:
             return Solution(None, (), None, stopped_by="budget")
         [trace] = traces
-        cut = trace.finish == "budget"
-        return Solution(trace.answer, (trace,), 0, stopped_by="budget" if cut else "done")
+        stopped = "budget" if trace.finish == "budget" else "done"
+        chosen = None if trace.answer is None else 0
+        return Solution(trace.answer, (trace,), chosen, stopped_by=stopped)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import Field, fields, is_dataclass
 from typing import Any
 
@@ -24,7 +25,6 @@ STRATEGIES: dict[str, type[Strategy]] = {
 }
 
 _CALL = re.compile(r"\s*([\w-]+)\s*(?:\((.*)\))?\s*", re.DOTALL)
-_WORDS = {"none": None, "true": True, "false": False}
 
 
 def parse(text: str) -> Strategy:
@@ -58,8 +58,9 @@ def parse(text: str) -> Strategy:
 
 
 def options(kind: type) -> dict[str, Field[Any]]:
-    """The settings of a strategy class by name."""
-    return {f.name: f for f in fields(kind)} if is_dataclass(kind) else {}
+    """The settings of a strategy class by name, its own before those of asking."""
+    own_first = sorted(fields(kind), key=lambda f: f.kw_only) if is_dataclass(kind) else []
+    return {f.name: f for f in own_first}
 
 
 def label(strategy: Strategy) -> str:
@@ -96,6 +97,7 @@ def refuse_unfit(strategy: Strategy, task: Task, model: LanguageModel) -> None:
         )
 
 
+_ODD = re.compile(r"""[,"'()\s=]|^$""")
 _ABLE = {
     "continue": "continue a started answer",
     "logprobs": "report log-probabilities",
@@ -109,22 +111,22 @@ def _parts(inner: str) -> list[str]:
 
 def _value(text: str, field: Field[Any], name: str) -> Any:
     """A value of the field's declared type."""
-    declared = str(field.type)
-    if text.lower() in _WORDS:
-        value = _WORDS[text.lower()]
-        if value is None and "None" not in declared:
+    declared, word = str(field.type), text.lower()
+    quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
+    if word == "none":
+        if "None" not in declared:
             raise BadInput(f"{name} cannot be none")
-        if value is None or "bool" in declared:
-            return value
-        raise BadInput(f"{name} is no switch: {text!r}")
-    for kind, number in ((int, "int"), (float, "float")):
-        if number in declared:
-            try:
-                return kind(text)
-            except ValueError:
-                continue
+        return None
+    if "bool" in declared:
+        if word not in ("true", "false"):
+            raise BadInput(f"{name} is true or false, not {text!r}")
+        return word == "true"
     if "str" in declared or "Literal" in declared or "Format" in declared:
-        return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
+        return text[1:-1] if quoted else text
+    for kind in (int, float):
+        if kind.__name__ in declared:
+            with suppress(ValueError):
+                return kind(text)
     raise BadInput(f"{name} must be a number, not {text!r}")
 
 
@@ -132,5 +134,5 @@ def _text(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        return f'"{value}"' if re.search(r"""[,"'()\s=]""", value) else value
+        return f'"{value}"' if _ODD.search(value) or value.lower() == "none" else value
     return str(value) if isinstance(value, (int, float)) else type(value).__name__.lower()

@@ -61,7 +61,7 @@ class Toy(Task):
 
     @staticmethod
     def read(text: str) -> str | None:
-        head, equals, tail = text.rpartition("=")
+        _, equals, tail = text.rpartition("=")
         return tail.strip() or None if equals else None
 
     def max_tokens(self, format, dialect):
@@ -78,7 +78,8 @@ def toy(n: int = 4, length: int = 4) -> Toy:
 
 
 class Scripted:
-    """Writes the running sums, each right with probability `right`; `delay` seconds a call.
+    """Writes the running sums, each right with probability `right`, else too great (errors never
+    cancel); `delay` seconds a call.
 
     `asked` is a file that gets one line for every call. `fault(prompt, seed)` may raise.
     """
@@ -113,7 +114,7 @@ class Scripted:
         try:
             if self.asked is not None:
                 with self.asked.open("a") as file:
-                    file.write(f"{seed.text} {len(prompt.prefix)} {grant.max_tokens}\n")
+                    file.write(f"{seed.text} {len(prompt.prefix)} {sampling.temperature}\n")
             await asyncio.sleep(self.delay)
             if self.fault is not None:
                 self.fault(question, seed)
@@ -140,7 +141,7 @@ class Scripted:
             ends = at == len(numbers) - 1
             right = ends or sampling.temperature == 0 or rng.random() < self.right
             base = int(lines[-1]) if lines else numbers[0]
-            value = base if ends else base + numbers[at + 1] + (0 if right else rng.choice((-1, 1)))
+            value = base if ends else base + numbers[at + 1] + (0 if right else rng.choice((1, 2)))
             piece = f"={value}" if ends else f"{value}\n"
             logprobs += [-0.1 if right else -1.0] * (len(piece) + ends)
             text, lines = text + piece, [*lines, str(value)]
@@ -155,7 +156,9 @@ class Scripted:
 
     async def score(self, prompt, continuations, ledger) -> list[TokenScores]:
         grants = [
-            ledger.reserve_reading(purpose="score", model=self.name, key=f"score/{i}", tokens=len(c))
+            ledger.reserve_reading(
+                purpose="score", model=self.name, key=f"score/{i}", tokens=len(c)
+            )
             for i, c in enumerate(continuations)
         ]
         await asyncio.sleep(0)
@@ -168,6 +171,28 @@ class Scripted:
             self.read += len(text)
             scores.append(TokenScores(tuple(text), (-0.5,) * len(text)))
         return scores
+
+
+ARMS = {
+    "self-consistency(temperature=0.5)": 0.5,
+    "best-of-n(scorer=likelihood,temperature=0.6)": 0.6,
+    "step-resample(temperature=0.7)": 0.7,
+}
+"""Arms whose calls can be told apart in the file `asked`, by their temperature."""
+
+
+def logged(folder: Path) -> set[str]:
+    """The calls whose responses a run folder holds, as `asked` has them."""
+    from reasoning.runlog import read_events
+
+    found = set()
+    for event in read_events(folder):
+        if event["kind"] == "response":
+            arm = event["scope"].split("/")[1].replace("%2F", "/")
+            question = 4 * 2  # four numbers of one digit, with their signs
+            prefix = event["reserved"][0]["prompt_tokens"] - question
+            found.add(f"{event['reserved'][0]['key']} {prefix} {ARMS[arm]}")
+    return found
 
 
 def solve(strategy, task, model, problem, budget=None, seed: int = 0):

@@ -1,0 +1,238 @@
+import asyncio
+import json
+
+import pytest
+from toy_lab import Scripted, Toy, toy
+
+from evaluators.errors import BadInput, LabError
+from evaluators.problem import Problem
+from reasoning.core import Solution
+from reasoning.ledger import Budget, Price
+from search import BestOfN, Report, SelfConsistency, StepResample, compare, compare_async
+from search.progress import Line, Snapshot, watcher_of
+
+ARMS = ("chain-of-thought", "self-consistency", "best-of-n", "step-resample")
+TASK = toy(10)
+
+
+def test_every_arm_meets_every_problem_at_every_budget_and_seed():
+    report = compare(ARMS, TASK, Scripted(), [16, 64], seeds=(0, 1))
+    assert report.complete
+    assert len(report.cells) == len({c.place for c in report.cells}) == 4 * 2 * 2 * 10
+    assert report.budgets == ("16", "64") and report.arms == ARMS
+    assert all(cell.tokens <= int(cell.budget) for cell in report.cells)
+
+
+def test_the_result_does_not_depend_on_concurrency_or_repetition():
+    facts = [
+        compare(ARMS, TASK, Scripted(delay=delay), [48], concurrency=width).facts()
+        for width, delay in ((1, 0), (7, 0.001), (64, 0))
+    ]
+    assert facts[0] == facts[1] == facts[2]
+
+
+def test_the_cells_sum_to_the_models_own_counters():
+    model = Scripted()
+    report = compare(ARMS, TASK, model, [64])
+    assert sum(cell.completion for cell in report.cells) == model.completion
+    assert sum(cell.prompt for cell in report.cells) == model.prompt
+    assert sum(cell.calls for cell in report.cells) == model.calls
+
+
+def test_problems_run_together_but_no_more_than_asked():
+    model = Scripted(delay=0.005)
+    compare("chain-of-thought", TASK, model, [64], concurrency=3)
+    assert model.widest == 3
+
+
+def fails_on(*problems):
+    asked = [TASK.render(TASK.problems[i], "chain", "compact") for i in problems]
+
+    def fault(question, seed):
+        if question in asked:
+            raise ConnectionError("connection reset")
+
+    return fault
+
+
+def test_a_failed_call_is_an_error_beside_the_accuracy_and_resume_runs_it_again(tmp_path):
+    whole = compare(ARMS[:2], TASK, Scripted(), [64])
+    model = Scripted(fault=fails_on(2, 5), asked=tmp_path / "asked")
+    report = compare(ARMS[:2], TASK, model, [64], out=tmp_path / "run", concurrency=1)
+    row = report.row(ARMS[0], 64)
+    assert (row.settled, row.errors) == (8, 2)
+    assert row.accuracy.value == 1.0  # greedy is right; the errors are not counted as wrong
+    lost = next(c for c in report.cells if c.state == "error")
+    assert "connection reset" in lost.reason and lost.lost == 40
+    assert "2 errors" in report.caption() or "4 errors" in report.caption()
+    again = Scripted(asked=tmp_path / "again")
+    mended = compare(ARMS[:2], TASK, again, [64], out=tmp_path / "run", resume=True)
+    assert mended.facts() == whole.facts()
+    problems = {line.split("/")[1] for line in (tmp_path / "again").read_text().splitlines()}
+    assert problems == {"toy%2F2", "toy%2F5"}
+    assert Report.load(tmp_path / "run").facts() == whole.facts()
+
+
+def test_when_nothing_works_it_raises():
+    model = Scripted(fault=fails_on(*range(10)))
+    with pytest.raises(LabError, match="the first 8 problems all failed: .*connection reset"):
+        compare(ARMS[:1], TASK, model, [64], concurrency=2)
+
+
+@pytest.mark.parametrize("error", [BadInput("key refused (401)"), TypeError("a bug")])
+def test_a_systemic_fault_raises_at_once(error):
+    def fault(question, seed):
+        raise error
+
+    model = Scripted(fault=fault)
+    with pytest.raises(type(error), match="401|a bug"):
+        compare(ARMS[:1], TASK, model, [64])
+
+
+def test_a_mistake_in_a_strategy_is_not_taken_for_a_failed_call():
+    class Wrong:
+        async def solve(self, problem, ctx):
+            return Solution(None, (), chosen=undefined)  # noqa: F821
+
+    with pytest.raises(NameError):
+        compare(Wrong(), TASK, Scripted(), [64])
+
+
+def test_a_strategy_of_ones_own_is_judged_by_its_answer():
+    class Oracle:
+        async def solve(self, problem, ctx):
+            return Solution("=" + problem.answer, (), None)
+
+    report = compare(Oracle(), TASK, Scripted(), [64])
+    assert report.row("Oracle", 64).accuracy.value == 1.0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"strategies": []}, "at least one strategy"),
+        ({"strategies": ["direct", "direct"]}, "given twice"),
+        ({"budgets": []}, "at least one budget"),
+        ({"budgets": [8, 8]}, "budgets must differ"),
+        ({"budgets": [-8]}, "0 or more"),
+        ({"budgets": [Budget(dollars=1)]}, "needs a price"),
+        ({"seeds": ()}, "seeds"),
+        ({"seeds": (1, 1)}, "seeds"),
+        ({"concurrency": 0}, "concurrency"),
+        ({"task": Toy("empty")}, "no problems"),
+        ({"task": Toy("twice", TASK.problems[:1] * 2)}, "two problems"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_the_first_call(arguments, says):
+    model = Scripted()
+    wish = {"strategies": ["direct"], "task": TASK, "model": model, "budgets": [8]}
+    with pytest.raises(BadInput, match=says):
+        compare(**{**wish, **arguments})
+    assert model.calls == 0
+
+
+def test_a_run_that_is_there_is_resumed_or_refused_with_what_changed(tmp_path):
+    out = tmp_path / "run"
+    compare(ARMS[:1], TASK, Scripted(), [16], out=out)
+    with pytest.raises(BadInput, match="already holds a run"):
+        compare(ARMS[:1], TASK, Scripted(), [16], out=out)
+    with pytest.raises(BadInput, match=r"Changed: .*budgets\.32") as caught:
+        compare(ARMS[:1], TASK, Scripted(0.9), [16, 32], out=out, resume=True)
+    assert "model.right: 0.7 -> 0.9" in str(caught.value)
+    other = Toy("toy", (*TASK.problems[:9], Problem("toy/9", {"numbers": [1, 1]}, "2")))
+    with pytest.raises(BadInput, match="Changed: data"):
+        compare(ARMS[:1], other, Scripted(), [16], out=out, resume=True)
+    with pytest.raises(BadInput, match=r"strategies\.chain-of-thought\(temperature=0\.5\)"):
+        compare("chain-of-thought(temperature=0.5)", TASK, Scripted(), [16], out=out, resume=True)
+
+
+def test_a_finished_run_resumes_without_a_call(tmp_path):
+    first = compare(ARMS, TASK, Scripted(), [16, 48], out=tmp_path / "run")
+    model = Scripted()
+    again = compare(ARMS, TASK, model, [16, 48], out=tmp_path / "run", resume=True)
+    assert model.calls == 0
+    assert again.facts() == first.facts()
+
+
+def test_run_wide_dollars_stop_an_arm_and_resume_remembers_them(tmp_path):
+    price = Price(0.0, 0.0, 1e6)  # a dollar a token
+
+    class Priced(Scripted):
+        price = Price(0.0, 0.0, 1e6)
+
+        async def generate(self, prompt, sampling, ledger, seed):
+            reserve = ledger.reserve
+
+            class WithPrice:
+                reserve = staticmethod(lambda **wish: reserve(price=price, **wish))
+
+            return await super().generate(prompt, sampling, WithPrice(), seed)
+
+    model, budget = Priced(), Budget(dollars=100)
+    report = compare("self-consistency(n=2)", TASK, model, [budget], out=tmp_path, concurrency=1)
+    assert 60 < sum(cell.dollars for cell in report.cells) == model.completion <= 100
+    assert report.cells[-1].stopped_by == "budget"
+    (tmp_path / "events.jsonl").write_text(
+        "".join((tmp_path / "events.jsonl").read_text().splitlines(True)[:-3])
+    )
+    model = Priced()
+    compare("self-consistency(n=2)", TASK, model, [budget], out=tmp_path, resume=True)
+    assert model.completion == 0  # what the first session spent is not spent again
+
+
+def test_it_can_be_awaited_on_any_loop():
+    report = asyncio.run(compare_async(ARMS[:1], TASK, Scripted(), [64]))
+    assert report.facts() == compare(ARMS[:1], TASK, Scripted(), [64]).facts()
+
+
+def test_progress_is_told_at_most_five_times_a_second_and_at_the_end():
+    told: list[Snapshot] = []
+    model = Scripted(delay=0.01)
+    report = compare(ARMS[:2], TASK, model, [64], concurrency=4, progress=told.append)
+    took = max(snapshot.seconds for snapshot in told)
+    assert 1 <= len(told) <= took * 5 + 2
+    last = told[-1]
+    assert (last.done, last.total, last.errors) == (20, 20, 0)
+    assert last.tokens == sum(cell.tokens for cell in report.cells)
+    assert [arm.arm for arm in last.arms] == list(ARMS[:2])
+    assert last.arms[0].accuracy == 1.0
+
+
+def test_a_terminal_gets_one_line_and_a_file_none():
+    import io
+
+    stream = io.StringIO()
+    assert watcher_of(None, stream) is None
+    line = watcher_of(True, stream)
+    assert isinstance(line, Line)
+    line(Snapshot(1, 2, 0, 50, 0.5))
+    line(Snapshot(2, 2, 1, 100, 1.0))
+    assert stream.getvalue().count("\r") == 2
+    assert stream.getvalue().endswith("2/2 problems, 1 errors, 100 tokens/s, 0 s left\n")
+
+
+def test_a_run_in_the_background_shows_its_report_stops_and_can_be_resumed(tmp_path):
+    import time
+
+    task = toy(60)
+    running = compare(ARMS[1:], task, Scripted(delay=0.01), [64], out=tmp_path / "run",
+                      concurrency=4, wait=False)  # fmt: skip
+    while running.progress.done < 5:
+        time.sleep(0.01)
+    assert 5 <= len(running.report().cells) < 180
+    running.stop()
+    stopped = running.result(10)
+    assert not stopped.complete and len(stopped.cells) >= 5
+    assert "stopped" in str(stopped.table())
+    whole = compare(ARMS[1:], task, Scripted(), [64], out=tmp_path / "run", resume=True)
+    assert whole.facts() == compare(ARMS[1:], task, Scripted(), [64]).facts()
+
+
+def test_settings_hold_what_decides_the_result(tmp_path):
+    compare([BestOfN(4), SelfConsistency(), StepResample()], TASK, Scripted(), [16], out=tmp_path)
+    settings = json.loads((tmp_path / "run.json").read_text())["settings"]
+    assert settings["strategies"]["best-of-n(n=4)"]["n"] == 4
+    assert settings["strategies"]["best-of-n(n=4)"]["scorer"] == "verifier"
+    assert settings["knows"] == {"best-of-n(n=4)": "reference", "self-consistency": "nothing",
+                                 "step-resample": "solution"}  # fmt: skip
+    assert settings["model"] == {"name": "scripted", "right": 0.7}
