@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Literal
 
 from evaluators.compare import (
     KINDS,
@@ -22,6 +23,9 @@ from evaluators.compare import (
     check_kind,
     compare,
     equal,
+    is_prose,
+    last_side,
+    split,
 )
 from evaluators.literals import plain, read_number
 
@@ -43,18 +47,26 @@ _SAID = re.compile(
     r"(?::|=|\b(?:is|was|are|equals|becomes|(?:should|must|would|will) be)\b[ \t]*:?)[ \t*_]*",
     re.IGNORECASE,
 )
-_HEADING = re.compile(r"^[#*_ \t]*(?:final[ \t]+)?answer[*_ \t]*$", re.IGNORECASE | re.MULTILINE)
-_SENTENCE_END = re.compile(r"\.(?=\s|$)|[!?](?=\s|$)|\n")
+_HEADING = re.compile(
+    r"^[#*_ \t]*(?:final[ \t]+)?answer(?:[*_ \t]*$|[ \t](?=[-$\\(\d]))",
+    re.IGNORECASE | re.MULTILINE,
+)
+_SENTENCE_END = re.compile(r"\.(?=\s|$)|[!?](?=\s|$)|\n|</answer>")
 _NOT = re.compile(r"(?:not|never|n't)\b", re.IGNORECASE)
 _NUMERAL = re.compile(
-    r"(?<![\w.,/])-?[ ]?[$€£¥₹]?-?"
+    r"(?<![\w.,/])(?<!\d:)-?[ ]?[$€£¥₹]?-?"
     r"(?:\\[dt]?frac\{-?\d{1,40}\}\{\d{1,40}\}|"
     r"(?:\d{1,3}(?:,\d{3})+|\d{1,400})(?:\.\d{1,400})?(?:[eE][+-]?\d{1,3}(?!\w))?"
     r"(?:[ ]?/[ ]?\d{1,40}|[ ]\d{1,9}/\d{1,9})?|\.\d{1,400})"
-    r"(?:[ ]?\\?%)?"
+    r"(?!\d|[:/]\d)(?:[ ]?\\?%)?"
 )
 _MINUS = str.maketrans(dict.fromkeys("−–﹣－", "-"))
 _HEDGED = re.compile(r"\b(?:or|either)\b", re.IGNORECASE)
+_ROUGHLY = re.compile(
+    r"(?:approximately|about|around|roughly|exactly|only|just|simply|equal to)\s+", re.IGNORECASE
+)
+_CLAUSE_END = re.compile(r",\s|\(|\b(?:because|which|since|as|so|that)\b", re.IGNORECASE)
+_OPERATED = re.compile(r"(?:[+*/^×÷]|\\times|\\cdot|\\div)\s*[({]?\s*\Z")
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
 _LETTER = re.compile(
     r"(?i:option|choice|answer)?[\s:]*"
@@ -72,13 +84,13 @@ def extract(text: str, kind: Kind = "math") -> str | None:
     contains; linear in the length of the text.
     """
     check_kind(kind)
-    text = _after_thinking(text[-MAX_TEXT:])
-    if text is None or not text.strip():
+    told = _after_thinking(text[-MAX_TEXT:])
+    if told is None or not told.strip():
         return None
-    found, content = _last_mark(text)
+    found, content = _last_mark(told)
     if found and content is None:
         return None
-    content = (content if found else text).strip()
+    content = (content or told).strip()
     if kind == "choice":
         return _letter(content, found)
     if kind == "exact":
@@ -162,29 +174,54 @@ def _statement(rest: str) -> str:
     sentence = rest[: end.start()] if end else rest
     if sentence.startswith(("$$", r"\[")) and "\n" in rest:
         sentence = " ".join(rest.split("\n")[:3])
-    return sentence
+    return sentence.rstrip(" \t*_.")
 
 
 def _value(content: str, kind: Kind, marked: bool) -> str | None:
     """The value in a marked answer, or in a text without marks."""
     percent = "unit" if kind == "number" else "factor"
+    content = _ROUGHLY.sub("", content, count=1) if _ROUGHLY.match(content) else content
     if read_number(content, percent) is not None:
         return content[:MAX_ANSWER]
-    negated = _NOT.match(content) is not None
-    prose = len(_WORD.findall(content)) > (0 if negated else 1) or "\n" in content
-    if kind == "math" and not negated and ((marked and not _sentence(content)) or not prose):
+    if _NOT.match(content):
+        return _last_number(content)
+    if kind == "math" and not _told(content, marked):
         return content[:MAX_ANSWER]
-    if marked and _HEDGED.search(content):
+    if marked:
+        if _HEDGED.search(content) or _is_list(content, percent):
+            return None
+        for part in (_CLAUSE_END.split(content)[0], content):
+            side = last_side(part)
+            if read_number(side, percent) is not None:
+                return side[:MAX_ANSWER]
+    return _last_number(content)
+
+
+def _told(content: str, marked: bool) -> bool:
+    """Whether a number is told in words, rather than standing as the answer."""
+    words = len(_WORD.findall(plain(content)))
+    if not marked:
+        return words > 1 or "\n" in content
+    found = _NUMERAL.search(content)
+    return found is not None and is_prose(plain(content)) and (words > 2 or found.start() == 0)
+
+
+def _is_list(content: str, percent: Literal["factor", "unit"]) -> bool:
+    """Whether the content is several numbers, none of them the answer more than the others."""
+    text = plain(content)
+    parts = split(text) if len(text) < MAX_ANSWER else None
+    if parts is None or len(parts[1]) < 2:
+        return False
+    return all(read_number(x, percent) is not None for x in parts[1])
+
+
+def _last_number(content: str) -> str | None:
+    """The last number in the text, unless a calculation ends there that was not worked out."""
+    content = content.translate(_MINUS)
+    last = max(_NUMERAL.finditer(content), key=lambda match: match.start(), default=None)
+    if last is None or _OPERATED.search(content, max(0, last.start() - 12), last.start()):
         return None
-    numerals = [m[0] for m in _NUMERAL.finditer(content.translate(_MINUS))]
-    if numerals:
-        return numerals[-1].strip()
-    return content[:MAX_ANSWER] if marked and kind == "math" and not negated else None
-
-
-def _sentence(content: str) -> bool:
-    """Whether a marked answer is more than the answer: words and a number among them."""
-    return len(_WORD.findall(plain(content))) > 2 and bool(_NUMERAL.search(content))
+    return last[0].strip()
 
 
 def _letter(content: str, marked: bool) -> str | None:

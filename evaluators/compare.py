@@ -81,7 +81,7 @@ def canonical(answer: str, kind: Kind = "math") -> str | None:
         return letter[1].upper() if letter else None
     if kind == "exact":
         return " ".join(unicodedata.normalize("NFC", answer).split()) or None
-    text = _last_side(plain(answer))
+    text = last_side(plain(answer))
     number = read_number(text, "unit" if kind == "number" else "factor")
     if number is not None:
         return show(number.value)
@@ -105,7 +105,7 @@ def check_kind(kind: str) -> None:
 
 def _compare_numbers(gold: str, answer: str) -> Comparison:
     first = read_number(gold, "unit")
-    second = read_number(_last_side(plain(answer)), "unit")
+    second = read_number(last_side(plain(answer)), "unit")
     if first is None:
         same = canonical(gold, "exact") == canonical(answer, "exact")
         return Comparison(same, "the reference is no number; compared as text")
@@ -126,7 +126,7 @@ def _same_number(gold: Number, answer: Number) -> Comparison:
     return Comparison(False, f"{show(answer.value)} is not {show(gold.value)}")
 
 
-def _last_side(text: str) -> str:
+def last_side(text: str) -> str:
     """What stands right of the last equals sign."""
     return _EQUALS.split(text)[-1].strip() if len(text) <= MAX_CHARS else text
 
@@ -163,7 +163,7 @@ class _Math:
             return _same_number(first, second)
         if first is not None:
             return Comparison(False, "the answer is not a number that was worked out")
-        if _is_prose(gold) or _is_prose(answer):
+        if is_prose(gold) or is_prose(answer):
             same = gold.casefold() == answer.casefold()
             return Comparison(same, "the same words" if same else "other words")
         if gold.replace(" ", "").casefold() == answer.replace(" ", "").casefold():
@@ -268,7 +268,8 @@ def _sides(gold: str, answer: str) -> tuple[str, str] | None:
     return left[-1].strip(), right[-1].strip()
 
 
-def _is_prose(text: str) -> bool:
+def is_prose(text: str) -> bool:
+    """Whether words stand in the text that name no function or constant."""
     return any(word.lower() not in _FUNCTIONS for word in _PROSE.findall(text))
 
 

@@ -109,7 +109,8 @@ def _cluster_sums(values: Floats, clusters: Sequence[Hashable] | None) -> tuple[
         raise BadInput("clusters name the problem of each value: give one of them for each value")
     numbers: dict[Hashable, int] = {}
     index = np.array([numbers.setdefault(c, len(numbers)) for c in clusters])
-    return np.bincount(index, weights=values), np.bincount(index).astype(float)
+    sums = np.bincount(index, weights=values).astype(float)
+    return sums, np.bincount(index).astype(float)
 
 
 def _percentile(

@@ -20,20 +20,28 @@ import os
 import re
 import signal
 import sys
+from typing import Any
 
 DIGITS = 400  # working precision when two closed forms are told apart
 SAME = 100  # decimal digits that closed forms have to agree in
 DRAWN_OUT = 20.0  # seconds that an orphan may go on computing
 
 
-def limit_memory(megabytes: int) -> None:
-    """Cap the address space, where the system can (not on Windows)."""
+def limit_memory(megabytes: int) -> bool:
+    """Cap the address space; returns whether this system can (Windows and macOS cannot)."""
     try:
         import resource
     except ImportError:
-        return
+        return False
+    _soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     size = megabytes << 20
-    resource.setrlimit(resource.RLIMIT_AS, (size, size))
+    if hard != resource.RLIM_INFINITY:
+        size = min(size, hard)
+    try:
+        resource.setrlimit(resource.RLIMIT_AS, (size, hard))
+    except (ValueError, OSError):
+        return False
+    return True
 
 
 def read_without_eval() -> None:
@@ -58,6 +66,10 @@ def refuse_compiling() -> None:
     """From here on, no source text becomes code in this process, except inside an import and where
     sympy writes the arithmetic of monomials, out of a count of variables, for itself."""
 
+    from sympy.polys import monomials as module
+
+    monomials = module.__file__
+
     def hook(event: str, args: tuple) -> None:
         if event != "compile" or args[0] is None:
             return
@@ -69,13 +81,10 @@ def refuse_compiling() -> None:
             frame = frame.f_back
         raise PermissionError("text must not become code in this process")
 
-    from sympy.polys import monomials as module
-
-    monomials = module.__file__
     sys.addaudithook(hook)
 
 
-def parse(text: str):
+def parse(text: str) -> Any:
     """A sympy object, or `None` where the grammar does not know the text."""
     from math_verify import LatexExtractionConfig, parse
 
@@ -122,9 +131,9 @@ def compare(gold_text: str, answer_text: str, tolerance: float | None) -> tuple[
     from math_verify import verify
 
     gold, answer = parse(gold_text), parse(answer_text)
-    for what, value in (("reference", gold), ("answer", answer)):
-        if value is None:
-            return "unparsed", f"the {what} is not a mathematical expression that can be read"
+    if gold is None or answer is None:
+        what = "reference" if gold is None else "answer"
+        return "unparsed", f"the {what} is not a mathematical expression that can be read"
     if tolerance is not None:
         if decimal_differs(gold, answer, tolerance):
             return "different", "further apart than the last digit of the decimal"
@@ -160,12 +169,12 @@ def main() -> None:
         print(json.dumps({"ready": False, "reason": str(error)}), file=replies, flush=True)
         return
     logging.disable(logging.CRITICAL)
-    limit_memory(int(sys.argv[1]))
+    capped = limit_memory(int(sys.argv[1]))
     read_without_eval()
     for pair in ((r"\frac{1}{\sqrt{2}}", r"\sqrt{2}/2"), ("1/2 + e", "0.1"), ("x+1", "1+x")):
         compare(*pair, None)  # imports and caches, before the first answer is timed
     refuse_compiling()
-    print(json.dumps({"ready": True}), file=replies, flush=True)
+    print(json.dumps({"ready": True, "memory_capped": capped}), file=replies, flush=True)
     for line in sys.stdin:
         if hasattr(signal, "setitimer"):
             signal.setitimer(signal.ITIMER_REAL, DRAWN_OUT)

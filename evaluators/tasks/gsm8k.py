@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from evaluators.answers import Kind, canonical, extract
 from evaluators.errors import BadInput, UnknownName
@@ -202,7 +202,7 @@ def _from_hub(split: str) -> list[tuple[str, str, str]]:
             f"gsm8k has no local file and datasets is not installed. {remedy}"
         ) from error
     try:
-        data: Iterable[Any] = load_dataset(*HUB, split=split)
+        data = cast(Iterable[Any], load_dataset(*HUB, split=split))
     except Exception as error:  # the hub's client raises errors of five libraries
         raise BadInput(
             f"gsm8k has no local file and the hub gave none ({type(error).__name__}: {error}). "
