@@ -7,6 +7,7 @@ worked out: `(25-5)*3` is not 60. Each decision stands in the case table of the 
 from __future__ import annotations
 
 import re
+import time
 import unicodedata
 from dataclasses import dataclass
 from fractions import Fraction
@@ -22,7 +23,8 @@ KINDS: tuple[Kind, ...] = ("math", "number", "exact", "choice")
 ROUNDED_DIGITS = 6
 """A decimal with this many significant digits stands for a fraction or root that it rounds."""
 
-_WORKER_CALLS = 6  # of one comparison, so that a long list cannot hold the caller for long
+_WORKER_CALLS = 40  # of one comparison, and
+_WORKER_SECONDS = 6.0  # after which no further one begins, so that a list cannot hold the caller
 _MAX_ITEMS = 64
 _MAX_DEPTH = 4
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
@@ -32,6 +34,7 @@ _FUNCTIONS = frozenset({
     "mod", "gcd", "lcm", "det", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "pmatrix",
     "bmatrix", "vmatrix", "matrix",
 })  # fmt: skip
+_NAME = re.compile(r"\\?[A-Za-z]+(?:_\{?\w{1,3}\}?)?(?:\([a-z]\))?")
 _EQUALS = re.compile(r"(?<![<>!:=\\])=(?!=)")
 
 
@@ -136,6 +139,7 @@ class _Math:
 
     def __init__(self) -> None:
         self.calls = _WORKER_CALLS
+        self.until = time.monotonic() + _WORKER_SECONDS
 
     def compare(self, gold: str, answer: str, depth: int) -> Comparison:
         first, second = plain(gold), plain(answer)
@@ -168,8 +172,8 @@ class _Math:
             return Comparison(same, "the same words" if same else "other words")
         if gold.replace(" ", "").casefold() == answer.replace(" ", "").casefold():
             return Comparison(False, "a small letter is another variable than its capital")
-        if self.calls == 0:
-            return Comparison(False, "more expressions than are compared")
+        if self.calls == 0 or time.monotonic() > self.until:
+            return Comparison(False, "more expressions than are compared in one answer")
         self.calls -= 1
         tolerance = None
         if second is not None and second.digits >= ROUNDED_DIGITS:
@@ -260,11 +264,11 @@ def _sides(gold: str, answer: str) -> tuple[str, str] | None:
     left, right = _EQUALS.split(gold), _EQUALS.split(answer)
     if len(left) == 1:
         return gold, right[-1].strip()
-    name = left[0].replace(" ", "")
-    if not re.fullmatch(r"\\?[A-Za-z]+(?:_\{?\w{1,3}\}?)?(?:\([a-z]\))?", name):
+    names = [side[0].replace(" ", "") for side in (left, right)]
+    if not _NAME.fullmatch(names[0]):
         return gold, answer
-    if len(right) > 1 and right[0].replace(" ", "") != name:
-        return None
+    if len(right) > 1 and names[0] != names[1]:
+        return None if _NAME.fullmatch(names[1]) else (gold, answer)
     return left[-1].strip(), right[-1].strip()
 
 
