@@ -34,7 +34,7 @@ def draw(logits: torch.Tensor, controls: Controls) -> tuple[np.ndarray, np.ndarr
     exact = torch.float32 if device.type == "mps" else torch.float64  # mps has no float64
 
     def column(values: np.ndarray) -> torch.Tensor:
-        return torch.as_tensor(values, device=device).to(exact)[:, None]
+        return torch.as_tensor(values).to(exact).to(device)[:, None]
 
     logits = logits.float()
     top, best = logits.max(dim=1, keepdim=True)
@@ -54,7 +54,7 @@ def draw(logits: torch.Tensor, controls: Controls) -> tuple[np.ndarray, np.ndarr
             f"the model's logits of row {int((~sound).int().argmax())} are not finite; load it in a"
             " wider dtype (dtype='float32') or check its weights"
         )
-    return ids[:, 0].cpu().numpy(), logprobs[:, 0].double().cpu().numpy()
+    return ids[:, 0].cpu().numpy(), logprobs[:, 0].cpu().double().numpy()
 
 
 def filtered(controls: Controls) -> bool:
@@ -69,7 +69,7 @@ def truncated(weights: torch.Tensor, controls: Controls) -> torch.Tensor:
     device, count = weights.device, weights.shape[1]
 
     def column(values: np.ndarray) -> torch.Tensor:
-        return torch.as_tensor(values, device=device).to(weights.dtype)[:, None]
+        return torch.as_tensor(values).to(weights.dtype).to(device)[:, None]
 
     falling, order = weights.sort(dim=1, descending=True, stable=True)
     rank = torch.arange(count, device=device)[None]

@@ -14,6 +14,9 @@ from reasoning.models.local import Loop, Path
 from reasoning.models.rehearsal import unbatched
 from reasoning.models.stops import TokenBytes
 
+FUSED_PARAMETERS = 30_000_000
+"""Beyond this the matrix products dominate, where the libraries under torch do better."""
+
 
 @dataclass(frozen=True)
 class Route:
@@ -39,7 +42,7 @@ def choose(
     """
     pieces, limit = TokenBytes(tokenizer), positions_of(model.config)
     rows = {} if max_rows is None else {"max_rows": max_rows}
-    note = "by request" if decode != "auto" else ""
+    note = "asked for" if decode != "auto" else ""
     if decode in ("auto", "fused"):
         reason = unfused(model)
         if reason is None:
@@ -48,6 +51,7 @@ def choose(
             stepper: Any = FusedStepper(model, **rows)
             return Route(DecodeLoop(stepper, pieces), "fused", note, stepper.max_positions)
         demand(name, decode, reason)
+        note = f"not fused: {reason}"
     if decode in ("auto", "batched"):
         stepper = BatchedStepper(model, eos_ids=eos_ids, **rows)
         reason = unbatched(model, stepper)
@@ -74,6 +78,9 @@ def unfused(model: Any) -> str | None:
         return f"the fused path runs on the CPU, the model is on {model.device}"
     if model.dtype != torch.float32:
         return f"the fused path computes in float32, the model is in {model.dtype}"
+    size = sum(p.numel() for p in model.parameters())
+    if size > FUSED_PARAMETERS:
+        return f"it has {size / 1e6:.0f} million parameters, the fused path is for small models"
     from reasoning.models.fused import unsupported
 
     return unsupported(model)

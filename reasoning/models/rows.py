@@ -57,11 +57,17 @@ class Rows:
         if start == 0 and list(rows) == list(range(len(self.lengths))):
             return self
 
+        index = torch.tensor(list(rows))
+
         def of(tensor: torch.Tensor) -> torch.Tensor:
-            index = torch.tensor(list(rows), device=tensor.device)
             return tensor[:, :, start:].index_select(0, index)
 
-        return Rows(tuple(layer and (of(layer[0]), of(layer[1])) for layer in self.layers), lengths)
+        layers: list[Layer] = []
+        for layer in self.layers:
+            if layer is not None:
+                index = index.to(layer[0].device)
+            layers.append(layer and (of(layer[0]), of(layer[1])))
+        return Rows(tuple(layers), lengths)
 
     def head(self, row: int, tokens: int) -> Rows:
         """The first `tokens` tokens of one row, copied."""

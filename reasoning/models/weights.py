@@ -74,7 +74,7 @@ def open_local(
         path=chosen.path,
         note=chosen.note,
         identity={
-            "weights": weights_hash(source["pretrained_model_name_or_path"], model),
+            "weights": weights_id(place, revision),
             "device": str(target),
             "dtype": str(model.dtype).removeprefix("torch."),
         },
@@ -170,14 +170,17 @@ def multiplied(model: Any) -> int:
     return total if tied else total - embedding.weight.numel()
 
 
-def weights_hash(place: str, model: Any) -> str:
-    """The hub's commit, or a hash of the weight files: whole up to 64 MB, else of sizes, heads
-    and tails."""
-    commit = getattr(model.config, "_commit_hash", None)
-    if commit:
-        return str(commit)
+def weights_id(place: str, revision: str | None) -> str:
+    """A hub model's commit, or a hash of a folder's weight files: whole up to 64 MB each, of the
+    first and last megabyte beyond."""
+    folder = Path(place).expanduser()
+    if not folder.is_dir():
+        import huggingface_hub
+
+        found = huggingface_hub.try_to_load_from_cache(place, "config.json", revision=revision)
+        return Path(found).parent.name if isinstance(found, str) else f"{place}@{revision}"
     digest = hashlib.sha256()
-    for path in sorted(Path(place).iterdir()):
+    for path in sorted(folder.iterdir()):
         if path.suffix in (".safetensors", ".bin"):
             size = path.stat().st_size
             digest.update(f"{path.name} {size} ".encode())

@@ -138,8 +138,17 @@ def test_an_architecture_without_keys_and_values_goes_through_generate(tmp_path:
 
 def test_a_supported_architecture_is_decoded_by_the_loop(folder: str) -> None:
     model: Any = load_model(folder)
-    assert (model.path, model.note, model.dialect) == ("batched", "", "plain")
+    assert (model.path, model.dialect) == ("batched", "plain")
+    assert model.note.startswith("not fused: ")
     model.close()
+
+
+def test_a_large_model_is_not_fused(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from reasoning.models import route
+
+    monkeypatch.setattr(route, "FUSED_PARAMETERS", 10)
+    with pytest.raises(BadInput, match="parameters, the fused path is for small models"):
+        load_model(folder, decode="fused")
 
 
 def test_the_card_of_an_embedded_model_chooses_the_dialect(tmp_path: Path) -> None:
