@@ -245,11 +245,13 @@ async def _classified(call: Awaitable[R], model: str) -> R:
 
 async def _end(task: asyncio.Future[Any]) -> None:
     """Let a call that has been answered reach the log; cut one that has not."""
-    await asyncio.wait([task], timeout=GRACE)
-    task.cancel()
+    # The caller was cancelled: what becomes of the call interests nobody.
+    task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+    try:
+        await asyncio.wait([task], timeout=GRACE)
+    finally:
+        task.cancel()
     await asyncio.wait([task])
-    if not task.cancelled():
-        task.exception()  # the caller was cancelled: what became of the call interests nobody
 
 
 def _completion(row: Mapping[str, Any]) -> Completion:

@@ -170,12 +170,13 @@ class Comparison:
             self._recall()
             todo = iter(list(self._work()))
             width = min(self.concurrency, self._total)
-            workers = [asyncio.ensure_future(self._worker(todo)) for _ in range(width)]
+            workers = [asyncio.create_task(self._worker(todo)) for _ in range(width)]
             try:
                 await asyncio.gather(*workers)
             finally:
                 for worker in workers:
-                    worker.cancel()
+                    if not worker.cancelling():  # twice would cut the time to log what came
+                        worker.cancel()
                 await asyncio.gather(*workers, return_exceptions=True)
         finally:
             if self._log is not None:
@@ -284,9 +285,10 @@ class Comparison:
 
 
 def _arms(strategies: Sequence[Strategy | str] | Strategy | str) -> dict[str, Strategy]:
-    single = isinstance(strategies, str) or not isinstance(strategies, Sequence)
+    if isinstance(strategies, str) or not isinstance(strategies, Sequence):
+        strategies = [strategies]
     arms: dict[str, Strategy] = {}
-    for item in [strategies] if single else strategies:
+    for item in strategies:
         strategy = parse(item) if isinstance(item, str) else item
         if label(strategy) in arms:
             raise BadInput(f"strategy {label(strategy)!r} is given twice")

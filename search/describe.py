@@ -19,8 +19,9 @@ def describe(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         named = {f.name: describe(getattr(value, f.name)) for f in fields(value)}
         return {"kind": type(value).__name__, **named}
-    if hasattr(value, "fingerprint"):
-        return describe(dict(value.fingerprint()))
+    identity = getattr(value, "fingerprint", None)
+    if identity is not None:
+        return describe(dict(identity()))
     if isinstance(value, dict):
         return {str(key): describe(item) for key, item in value.items()}
     if isinstance(value, (set, frozenset)):

@@ -106,12 +106,12 @@ class Meter:
 def watcher_of(progress: bool | Watcher | None, stream: TextIO | None = None) -> Watcher | None:
     """A watcher from an option: a function, True (a line), False (none), or None: a line where
     standard error is a terminal."""
-    stream = sys.stderr if stream is None else stream
     if callable(progress):
         return progress
+    shown = stream or sys.stderr
     if progress is None:
-        progress = stream.isatty()
-    return Line(stream) if progress else None
+        progress = shown.isatty()
+    return Line(shown) if progress else None
 
 
 class Line:

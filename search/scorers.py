@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from evaluators.errors import BadInput, UnknownName
 from evaluators.problem import Problem
@@ -136,13 +136,14 @@ def _step_verifier(task: Task) -> StepVerifier:
     return task.step_verifier
 
 
-SCORERS: dict[str, Callable[[Task], Scorer]] = {
+SCORERS: dict[str, Callable[[Task], Any]] = {
     "likelihood": lambda task: Likelihood(),
     "mean-likelihood": lambda task: Likelihood(mean=True),
     "step-verifier": lambda task: StepsChecked(_step_verifier(task)),
     "verifier": lambda task: Checked(task.verifier),
     "vote": lambda task: Vote(),
 }
+"""Name -> what makes the Scorer of a task."""
 
 
 def resolve(scorer: str | Scorer, task: Task) -> Scorer:

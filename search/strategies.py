@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import Field, fields, is_dataclass
 from typing import Any
@@ -59,7 +60,7 @@ def parse(text: str) -> Strategy:
 
 def options(kind: type) -> dict[str, Field[Any]]:
     """The settings of a strategy class by name, its own before those of asking."""
-    own_first = sorted(fields(kind), key=lambda f: f.kw_only) if is_dataclass(kind) else []
+    own_first = sorted(fields(kind), key=lambda f: f.kw_only is True) if is_dataclass(kind) else []
     return {f.name: f for f in own_first}
 
 
@@ -78,8 +79,8 @@ def label(strategy: Strategy) -> str:
 
 def knows(strategy: Strategy, task: Task) -> Knows:
     """What the judge had to know that chooses a strategy's answer."""
-    ask = getattr(strategy, "knows", None)
-    return ask(task) if callable(ask) else ask or "nothing"  # type: ignore[return-value]
+    ask: Callable[[Task], Knows] | None = getattr(strategy, "knows", None)
+    return "nothing" if ask is None else ask(task)
 
 
 def refuse_unfit(strategy: Strategy, task: Task, model: LanguageModel) -> None:
@@ -87,8 +88,8 @@ def refuse_unfit(strategy: Strategy, task: Task, model: LanguageModel) -> None:
     prepare = getattr(strategy, "prepare", None)
     if prepare is not None:
         prepare(task)
-    needs = getattr(strategy, "needs", frozenset())
-    missing = sorted((needs(task) if callable(needs) else needs) - model.can)
+    needs: Callable[[Task], frozenset[str]] | None = getattr(strategy, "needs", None)
+    missing = sorted((frozenset() if needs is None else needs(task)) - model.can)
     if missing:
         wanted = " and ".join(_ABLE.get(name, name) for name in missing)
         raise BadInput(

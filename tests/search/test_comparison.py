@@ -75,7 +75,7 @@ def test_a_failed_call_is_an_error_beside_the_accuracy_and_resume_runs_it_again(
 
 def test_when_nothing_works_it_raises():
     model = Scripted(fault=fails_on(*range(10)))
-    with pytest.raises(LabError, match="the first 8 problems all failed: .*connection reset"):
+    with pytest.raises(LabError, match=r"the first 8 problems all failed: .*connection reset"):
         compare(ARMS[:1], TASK, model, [64], concurrency=2)
 
 
@@ -85,7 +85,7 @@ def test_a_systemic_fault_raises_at_once(error):
         raise error
 
     model = Scripted(fault=fault)
-    with pytest.raises(type(error), match="401|a bug"):
+    with pytest.raises(type(error), match=r"401|a bug"):
         compare(ARMS[:1], TASK, model, [64])
 
 

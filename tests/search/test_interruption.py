@@ -61,6 +61,7 @@ def test_ctrl_c_loses_nothing_finished(tmp_path, how, unbroken):
     _, errors = run.communicate(timeout=30)
     assert time.monotonic() - asked < 5
     assert b"KeyboardInterrupt" in errors and run.returncode != 0
+    assert b"never retrieved" not in errors and b"LabError" not in errors
     finish(tmp_path, unbroken)
 
 
