@@ -13,7 +13,7 @@ from evaluators.errors import BadInput, UnknownName
 from reasoning.core import LanguageModel
 
 MODELS = {
-    "tiny": "0.9 M parameters, trained here on the embedded tasks; compact dialect",
+    "tiny": "0.85 M parameters, trained here on the embedded tasks; compact dialect",
     "tiny-weak": "the same shape, stopped early: room for search and training",
     "tiny-student": "a quarter of the size, direct answers only: a student to teach",
     "hf:PATH-or-NAME": "a causal model of transformers, from a folder or the hub",

@@ -84,6 +84,8 @@ class Recording:
         self.file.parent.mkdir(parents=True, exist_ok=True)
 
     def __getattr__(self, name: str) -> Any:
+        if name == "model":  # not there yet, while being copied
+            raise AttributeError(name)
         return getattr(self.model, name)
 
     async def generate(

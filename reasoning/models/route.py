@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +60,9 @@ def choose(
             return Route(DecodeLoop(stepper, pieces), "batched", note, stepper.max_positions)
         demand(name, decode, reason)
         note = f"not in the batched loop: {reason}"
+        warnings.warn(
+            f"model {name} is decoded by generate, {note}; expect less speed", stacklevel=4
+        )
 
     from reasoning.models.generate import GenerateLoop
 
