@@ -29,7 +29,8 @@ def load_model(
 
     `record` appends every call to a JSONL file that `recorded:FILE` replays. Other options:
 
-    embedded models and `hf:` -- `device` (auto, cpu, cuda, cuda:N, mps), `dtype` (auto, float32,
+    embedded models and `hf:` -- `device` (auto, cpu, cuda, cuda:N, mps; auto is the CPU for the
+    embedded ones, else a GPU where there is one), `dtype` (auto, float32,
     bfloat16, float16; auto is float32 on a CPU and the checkpoint's own elsewhere), `max_rows`
     (rows decoded side by side), `decode` (auto, fused, batched, generate), `dialect` (compact,
     plain; by default what the model's card says), `revision` (`hf:` names only).
@@ -77,6 +78,8 @@ def _embedded(name: str, options: dict[str, Any]) -> Any:
         )
     from reasoning.models.weights import open_local
 
+    if options.get("device", "auto") == "auto":
+        options = {**options, "device": "cpu"}  # the same bits on every machine, and fast enough
     return open_local(name, str(folder), **options)
 
 

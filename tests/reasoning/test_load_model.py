@@ -186,6 +186,16 @@ def test_a_chat_template_writes_the_turns_and_the_prefix_follows() -> None:
     assert ids.count(257) == 2 and 256 not in ids
 
 
+def test_a_saved_chat_model_is_asked_in_its_own_form(tmp_path: Path) -> None:
+    model: Any = load_model(saved(tmp_path, "llama", TEMPLATE))
+    shown = model.tokenizer.decode(model.encode(ASK))
+    assert shown == "<system>S</s><user>U</s><assistant>"
+    (drawn,) = asyncio.run(model.generate(ASK, Sampling(max_tokens=4), Ledger(), SeedPath(0)))
+    again = ASK.extended(drawn)
+    assert model.encode(again) == [*model.encode(ASK), *drawn.token_ids]
+    model.close()
+
+
 def test_exact_ids_are_appended_and_never_tokenised_again() -> None:
     for template in (TEMPLATE, None):
         encoder = Encoder(byte_tokenizer(template), "plain", "m")

@@ -173,3 +173,16 @@ def test_a_completion_ends_where_the_context_ends(model: Any) -> None:
     near = Prompt((Message("user", "x" * 120),))
     (cut,) = asyncio.run(model.generate(near, Sampling(max_tokens=50), Ledger(), SEED))
     assert cut.finish == "length" and 121 + len(cut.token_ids) in (128, 129)
+
+
+def test_every_path_draws_the_same_tokens_from_one_seed(folder: str) -> None:
+    drawn = []
+    for path in PATHS:
+        made: Any = load_model(folder, decode=path)
+        drawn.append(generate(made, Sampling(max_tokens=20, n=4, top_p=0.9, min_p=0.01))[0])
+        made.close()
+    fused, batched, plain = ([c.token_ids for c in completions] for completions in drawn)
+    assert fused == batched == plain
+    for other in drawn[1:]:
+        for a, b in zip(drawn[0], other, strict=True):
+            assert a.logprobs == pytest.approx(b.logprobs, abs=1e-3)
