@@ -85,26 +85,26 @@ class Ledger:
         self.shortened = False
         self._clock, self._started = clock, clock()
         self._open: dict[int, _Open] = {}
-        self._spent = Row("total", "", "", calls=0)
+        self._spent: dict[str, Any] = dict.fromkeys(_SUMMED, 0)
 
     # -- what is left -----------------------------------------------------------------
 
     @property
     def spent(self) -> Row:
         """The sum of all rows, reservations at their maximum."""
-        return self._spent
+        return Row("total", "", "", **self._spent)
 
     @property
     def left_tokens(self) -> int | None:
         """Tokens that can still be reserved here and in every parent; `None` without a cap."""
-        own = None if self.budget.tokens is None else self.budget.tokens - self._spent.tokens
+        own = None if self.budget.tokens is None else self.budget.tokens - self._spent["tokens"]
         above = None if self.parent is None else self.parent.left_tokens
         return min((max(0, x) for x in (own, above) if x is not None), default=None)
 
     @property
     def left_calls(self) -> int | None:
         """Calls that can still be made here and in every parent; `None` without a cap."""
-        own = None if self.budget.calls is None else self.budget.calls - self._spent.calls
+        own = None if self.budget.calls is None else self.budget.calls - self._spent["calls"]
         above = None if self.parent is None else self.parent.left_calls
         return min((max(0, x) for x in (own, above) if x is not None), default=None)
 
@@ -201,18 +201,18 @@ class Ledger:
     def _allowed(self, tokens: int, calls: int, flops_per_token: float, prompt: int) -> int:
         allowed, budget, spent = tokens, self.budget, self._spent
         if budget.tokens is not None:
-            allowed = min(allowed, budget.tokens - spent.tokens)
-        if budget.calls is not None and spent.calls + calls > budget.calls:
+            allowed = min(allowed, budget.tokens - spent["tokens"])
+        if budget.calls is not None and spent["calls"] + calls > budget.calls:
             allowed = 0
         if budget.flops is not None:
-            left = budget.flops - spent.flops
+            left = budget.flops - spent["flops"]
             if flops_per_token > 0:
                 allowed = min(allowed, int(left / flops_per_token) - prompt)
             elif left <= 0:
                 allowed = 0
         if budget.seconds is not None and self._clock() - self._started >= budget.seconds:
             allowed = 0
-        if budget.dollars is not None and spent.dollars >= budget.dollars:
+        if budget.dollars is not None and spent["dollars"] >= budget.dollars:
             allowed = 0
         if self.parent is not None and allowed > 0:
             allowed = self.parent._allowed(allowed, calls, flops_per_token, prompt)
@@ -223,7 +223,7 @@ class Ledger:
         ledger: Ledger | None = self
         while ledger is not None:
             if ledger.budget.dollars is not None and price.completion > 0:
-                left = ledger.budget.dollars - ledger._spent.dollars
+                left = ledger.budget.dollars - ledger._spent["dollars"]
                 left -= price.of(Usage(prompt, 0, 0))
                 allowed = min(allowed, int(left * 1e6 / price.completion))
             ledger = ledger.parent
@@ -273,9 +273,7 @@ class Ledger:
         return self._open.pop(index)
 
     def _add(self, row: Row, sign: int) -> None:
-        total: dict[str, Any] = {
-            name: getattr(self._spent, name) + sign * getattr(row, name) for name in _SUMMED
-        }
-        self._spent = replace(self._spent, **total)
+        for name in _SUMMED:
+            self._spent[name] += sign * getattr(row, name)
         if self.parent is not None:
             self.parent._add(row, sign)

@@ -7,7 +7,7 @@ accuracy, never scored 0, and run again when the run is resumed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from evaluators.verdict import Verdict
@@ -63,8 +63,7 @@ class Cell:
 
     def to_row(self) -> dict[str, Any]:
         """JSON values; `from_row` reads them."""
-        return {**{f.name: getattr(self, f.name) for f in fields(self)},
-                "traces": [asdict(trace) for trace in self.traces]}  # fmt: skip
+        return {**vars(self), "traces": [_dump(trace) for trace in self.traces]}
 
     @staticmethod
     def from_row(row: Mapping[str, Any]) -> Cell:
@@ -82,9 +81,8 @@ class Cell:
 
     def facts(self) -> dict[str, Any]:
         """What is the same when the run is repeated or resumed: not times, nor what was cached."""
-        row = {f.name: getattr(self, f.name) for f in fields(self)}
-        for measured in ("cached", "seconds", "dollars", "traces"):
-            del row[measured]
+        measured = ("cached", "seconds", "dollars", "traces")
+        row = {key: value for key, value in vars(self).items() if key not in measured}
         row["traces"] = [(t.text, t.finish, t.answer, t.tokens) for t in self.traces]
         return row
 
@@ -109,8 +107,7 @@ def settled(
     """The cell of a problem that was worked on to the end."""
     traces = list(solution.traces)
     if solution.chosen is not None and traces[solution.chosen].verdict is None:
-        chosen = traces[solution.chosen]
-        traces[solution.chosen] = Trace(**{**_shallow(chosen), "verdict": verdict})
+        traces[solution.chosen] = replace(traces[solution.chosen], verdict=verdict)
     return Cell(
         *place, state="done", correct=verdict.passed is True, answer=solution.answer,
         reason=verdict.reason, stopped_by=solution.stopped_by, seconds=seconds,
@@ -145,8 +142,13 @@ def _spent(ledger: Ledger) -> dict[str, Any]:
     }
 
 
-def _shallow(trace: Trace) -> dict[str, Any]:
-    return {f.name: getattr(trace, f.name) for f in fields(trace)}
+def _dump(trace: Trace) -> dict[str, Any]:
+    return {**vars(trace), "verdict": _values(trace.verdict),
+            "steps": [{**vars(s), "verdict": _values(s.verdict)} for s in trace.steps]}  # fmt: skip
+
+
+def _values(verdict: Verdict | None) -> dict[str, Any] | None:
+    return None if verdict is None else vars(verdict)
 
 
 def _trace(row: Mapping[str, Any]) -> Trace:

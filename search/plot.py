@@ -37,7 +37,7 @@ def draw(report: Report) -> Chart:
         _line(axes, [row for row in rows if row.arm == arm], _MARKERS[number % len(_MARKERS)])
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
-    axes.set_ylim(0, 1)
+    axes.set_ylim(-0.02, 1.02)
     axes.set_xlabel("tokens a problem: generated, and read by scorers (mean)")
     axes.set_ylabel("accuracy, 95 % interval")
     axes.set_title(report.caption(), fontsize="medium")
