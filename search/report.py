@@ -134,6 +134,17 @@ class Report:
         found = (self._difference(arm, against, budget) for budget, arm in pairs)
         return [difference for difference in found if difference is not None]
 
+    def differences_table(self, baseline: str | None = None) -> Table:
+        """`differences` as a table; arms whose judge knew something else are marked."""
+        head = ("budget", "strategy", "minus", "difference", "95 % interval", "problems", "judges")
+        rows = [
+            (d.budget, d.arm, d.baseline, f"{d.difference.value:+.3f}",
+             f"{d.difference.low:+.3f}..{d.difference.high:+.3f}", d.problems,
+             "knew the same" if d.same_knowledge else "knew different things")
+            for d in self.differences(baseline)
+        ]  # fmt: skip
+        return Table(head, rows, f"paired differences in accuracy, {self.caption()}")
+
     def _difference(self, arm: str, against: str, budget: str) -> Difference | None:
         base = {(c.problem, c.seed): c for c in self.select(against, budget) if c.state == "done"}
         mine = [
@@ -257,12 +268,12 @@ def _shown(row: Row) -> Sequence[str | float | int]:
 
 def _read(path: Path) -> tuple[dict[str, Any], int, list[dict[str, Any]]]:
     try:
-        lines = path.read_text("utf-8", "surrogatepass").splitlines()
-        first, *rest = [json.loads(line) for line in lines]
+        lines = path.read_text("utf-8", "surrogatepass").split("\n")  # not at U+2028
+        first, *rest = [json.loads(line) for line in lines if line]
         if first.pop("kind") != "settings":
             raise ValueError("its first line is not the settings")
         return first, first.pop("total"), rest
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise BadInput(f"{path} is no report ({error}); write one with to_jsonl") from error
 
 

@@ -8,6 +8,7 @@ numbers).
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,9 @@ from reasoning.prompts import PromptStyle, build
 
 WAVE = 64
 """The most samples of one problem in flight at once."""
+
+PATIENCE = 0.02
+"""Seconds that a judge may hold up the event loop."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,8 +167,17 @@ def pieces(text: str, boundary: str) -> list[str]:
     return [piece for piece in text.replace(boundary, boundary + "\0").split("\0") if piece]
 
 
+_BLOCKING: set[type] = set()  # judges that were seen to take their time
+
+
 async def judge(verifier: Verifier, problem: Problem, text: str) -> Verdict:
-    """The verdict on one text; a verifier that says it is `slow` runs in a thread."""
-    if getattr(verifier, "slow", False):
+    """The verdict on one text. A judge that says it is `slow`, or that has once taken longer than
+    PATIENCE seconds, works in a thread, so that decoding goes on meanwhile."""
+    kind = type(verifier)
+    if kind in _BLOCKING or getattr(verifier, "slow", False):
         return await asyncio.to_thread(verifier.check, problem, text)
-    return verifier.check(problem, text)
+    began = time.perf_counter()
+    verdict = verifier.check(problem, text)
+    if time.perf_counter() - began > PATIENCE:
+        _BLOCKING.add(kind)
+    return verdict

@@ -1,0 +1,229 @@
+"""Comparison: the state of one comparison, and the runner that works on its cells.
+
+One cell is one arm at one budget and seed on one problem. `concurrency` workers take the cells in
+order; a settled cell is logged before it counts. Made by `search.compare`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from evaluators.errors import BadInput, LabError
+from evaluators.problem import Problem
+from evaluators.tasks.base import Task
+from evaluators.verdict import Verdict
+from reasoning.core import Context, LanguageModel, SeedPath, Solution, Strategy
+from reasoning.ledger import Budget, Ledger
+from reasoning.logged import CallFailed, LoggedModel, responses
+from reasoning.runlog import RunLog
+from search.cell import Cell, budget_label, failed, scope, settled
+from search.describe import describe, fingerprint
+from search.progress import Meter, Snapshot, Watcher, watcher_of
+from search.report import Report
+from search.sampler import judge
+from search.strategies import knows, label, parse, refuse_unfit
+
+HOPELESS = 8
+"""When so many cells fail before the first succeeds, the fault is not the problems': raise."""
+
+Strategies = Sequence[Strategy | str] | Strategy | str
+Budgets = Sequence[int | Budget] | int | Budget
+Work = tuple[str, str, int, Problem]  # arm, budget, seed, problem
+
+
+class Comparison:
+    """The state of one comparison. Made and checked here, run once by `run`."""
+
+    def __init__(
+        self,
+        strategies: Strategies,
+        task: Task,
+        model: LanguageModel,
+        budgets: Budgets,
+        seeds: Sequence[int] = (0,),
+        *,
+        out: str | Path | None = None,
+        resume: bool = False,
+        concurrency: int = 64,
+        progress: bool | Watcher | None = None,
+    ) -> None:
+        self.task, self.model, self.out, self.resume = task, model, out, resume
+        self.concurrency = concurrency
+        self.arms = _arms(strategies)
+        self.budgets = {budget_label(b): b for b in _budgets(budgets)}
+        self.seeds = tuple(seeds)
+        self._check()
+        self._runs: dict[tuple[str, str, int], Ledger] = {}
+        self.cells: dict[tuple[str, str, int, str], Cell] = {}
+        self.settings = self._settings()
+        total = len(self.arms) * len(self.budgets) * len(self.seeds) * len(task.problems)
+        places = product(self.arms, self.budgets)
+        self._meter = Meter(places, total, watcher_of(progress))
+        self._total, self._log, self._past = total, None, {}
+
+    def snapshot(self) -> Snapshot:
+        """Progress now."""
+        return self._meter.snapshot()
+
+    def report(self) -> Report:
+        """The report of the cells that are settled."""
+        return Report(dict(self.settings), tuple(self.cells.values()), self._total, self.task)
+
+    async def run_until_stopped(self) -> Report:
+        """`run`, or what there is when it was cancelled."""
+        try:
+            return await self.run()
+        except asyncio.CancelledError:
+            return self.report()
+
+    async def run(self) -> Report:
+        """Work on every cell that is not settled, and report."""
+        if self.out is not None:
+            self._log = RunLog(self.out, self.settings, resume=self.resume)
+        try:
+            self._recall()
+            todo = iter(list(self._work()))
+            width = min(self.concurrency, self._total)
+            workers = [asyncio.create_task(self._worker(todo)) for _ in range(width)]
+            try:
+                await asyncio.gather(*workers)
+            finally:
+                for worker in workers:
+                    if not worker.cancelling():  # twice would cut the time to log what came
+                        worker.cancel()
+                await asyncio.gather(*workers, return_exceptions=True)
+        finally:
+            if self._log is not None:
+                self._log.close()
+            self._meter.finish()
+        return self.report()
+
+    # -- inside -----------------------------------------------------------------------
+
+    def _check(self) -> None:
+        if not self.task.problems:
+            raise BadInput(f"task {self.task.name!r} has no problems: load it with n=…")
+        if self.concurrency < 1:
+            raise BadInput(f"concurrency must be 1 or more, not {self.concurrency}")
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise BadInput(f"seeds must be different numbers, at least one: {list(self.seeds)}")
+        ids = [problem.id for problem in self.task.problems]
+        if len(set(ids)) < len(ids):
+            twice = next(i for i in ids if ids.count(i) > 1)
+            raise BadInput(f"task {self.task.name!r} has two problems {twice!r}: ids must differ")
+        for strategy in self.arms.values():
+            refuse_unfit(strategy, self.task, self.model)
+        if getattr(self.model, "price", None) is None:
+            for budget in self.budgets.values():
+                if budget.dollars is not None:
+                    raise BadInput(
+                        f"a dollar budget needs a price for model {self.model.name!r}: cap tokens,"
+                        " or give the model a price"
+                    )
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "strategies": {name: describe(arm) for name, arm in self.arms.items()},
+            "knows": {name: knows(arm, self.task) for name, arm in self.arms.items()},
+            "budgets": {name: asdict(budget) for name, budget in self.budgets.items()},
+            "seeds": list(self.seeds),
+            "task": self.task.name,
+            "problems": len(self.task.problems),
+            "data": fingerprint(self.task.problems),
+            "model": json.loads(json.dumps(dict(self.model.fingerprint()), default=str)),
+        }
+
+    def _work(self) -> Iterator[Work]:
+        for seed, budget, arm in product(self.seeds, self.budgets, self.arms):
+            for problem in self.task.problems:
+                place = (arm, budget, seed, problem.id)
+                if place not in self.cells:
+                    yield arm, budget, seed, problem
+
+    def _recall(self) -> None:
+        """Take settled cells and logged responses from an earlier session."""
+        if self._log is None:
+            return
+        for event in self._log.events():
+            if event["kind"] == "cell":
+                cell = Cell.from_row(event)
+                self.cells[cell.place] = cell
+        self.cells = {at: cell for at, cell in self.cells.items() if cell.state == "done"}
+        for cell in self.cells.values():
+            self._meter.add(cell, earlier=True)
+            self._run_ledger(cell.arm, cell.budget, cell.seed).carry(cell.as_charge())
+        done = frozenset(scope(*place) for place in self.cells)
+        self._past = responses(self._log.events(), done)
+
+    def _run_ledger(self, arm: str, budget: str, seed: int) -> Ledger:
+        """The caps on a whole run of one arm; its clock starts with the arm's first problem."""
+        caps = self.budgets[budget]
+        run_wide = Budget(seconds=caps.seconds, dollars=caps.dollars)
+        return self._runs.setdefault((arm, budget, seed), Ledger(run_wide))
+
+    async def _worker(self, todo: Iterator[Work]) -> None:
+        for arm, budget, seed, problem in todo:
+            cell = await self._solve(arm, budget, seed, problem)
+            if self._log is not None:
+                self._log.append("cell", **cell.to_row())
+            self.cells[cell.place] = cell
+            self._meter.add(cell)
+
+    async def _solve(self, arm: str, budget: str, seed: int, problem: Problem) -> Cell:
+        place, caps = (arm, budget, seed, problem.id), self.budgets[budget]
+        per_problem = Budget(caps.tokens, caps.calls, caps.flops)
+        ledger = Ledger(per_problem, parent=self._run_ledger(arm, budget, seed))
+        model = LoggedModel(self.model, self._log, scope(*place), self._past)
+        context = Context(self.task, model, ledger, SeedPath(seed, (problem.id,)))
+        began = time.monotonic()
+        try:
+            solution = await self.arms[arm].solve(problem, context)
+            verdict = await self._verdict(problem, solution)
+        except CallFailed as error:
+            self._give_up_if_hopeless(error)
+            return failed(place, error, ledger, time.monotonic() - began)
+        return settled(place, solution, verdict, ledger, time.monotonic() - began)
+
+    async def _verdict(self, problem: Problem, solution: Solution) -> Verdict:
+        """The task's verdict on the chosen answer, for the accuracy: no arm knows it."""
+        if solution.answer is None:
+            return Verdict(0.0, False, None, "no answer")
+        chosen = solution.chosen
+        text = solution.answer if chosen is None else solution.traces[chosen].text
+        return await judge(self.task.verifier, problem, text)
+
+    def _give_up_if_hopeless(self, error: CallFailed) -> None:
+        states = [cell.state for cell in self.cells.values()]
+        if len(states) >= HOPELESS - 1 and "done" not in states:
+            raise LabError(f"the first {len(states) + 1} problems all failed: {error}") from error
+
+
+def _arms(strategies: Strategies) -> dict[str, Strategy]:
+    if isinstance(strategies, str) or not isinstance(strategies, Sequence):
+        strategies = [strategies]
+    arms: dict[str, Strategy] = {}
+    for item in strategies:
+        strategy = parse(item) if isinstance(item, str) else item
+        if label(strategy) in arms:
+            raise BadInput(f"strategy {label(strategy)!r} is given twice")
+        arms[label(strategy)] = strategy
+    if not arms:
+        raise BadInput("compare needs at least one strategy")
+    return arms
+
+
+def _budgets(budgets: Budgets) -> list[Budget]:
+    listed = list(budgets) if isinstance(budgets, Sequence) else [budgets]
+    if not listed:
+        raise BadInput("compare needs at least one budget (generated tokens a problem)")
+    made = [b if isinstance(b, Budget) else Budget(tokens=b) for b in listed]
+    if len({budget_label(b) for b in made}) < len(made):
+        raise BadInput(f"budgets must differ: {[budget_label(b) for b in made]}")
+    return made
