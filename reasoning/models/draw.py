@@ -56,48 +56,58 @@ def uniforms(key: np.ndarray, counter: np.ndarray) -> np.ndarray:
 
 
 @compiled(EXACT)
+def sift(weights: np.ndarray, heap: np.ndarray, at: int, size: int) -> None:
+    """Restore the heap order (heaviest first, of equals the lowest id) below `at`."""
+    while True:
+        top = at
+        for child in (2 * at + 1, 2 * at + 2):
+            if child < size:
+                a, b = heap[child], heap[top]
+                if weights[a] > weights[b] or (weights[a] == weights[b] and a < b):
+                    top = child
+        if top == at:
+            return
+        heap[at], heap[top] = heap[top], heap[at]
+        at = top
+
+
+@compiled(EXACT)
 def truncate(weights: np.ndarray, top_k: int, top_p: float, min_p: float) -> None:
     """Zero the weights that top-k, then top-p, then min-p drop; the first of equals is kept.
 
     top-p keeps the smallest set of the most likely that reaches `top_p` of what top-k left.
     """
     n = weights.shape[0]
-    floor = 0.0
-    if 0 < top_k < n:
-        floor = np.partition(weights, n - top_k)[n - top_k]
-    elif top_p < 1.0:
-        total = 0.0
-        for i in range(n):
-            total += weights[i]
-        # all tokens below this together weigh less than what top-p drops
-        floor = 0.5 * (1.0 - top_p) * total / n
-    candidates = np.nonzero(weights >= floor)[0]
-    order = candidates[np.argsort(-weights[candidates], kind="mergesort")]
-    kept = len(order)
-    if 0 < top_k < kept:
-        kept = top_k
-    if top_p < 1.0:
-        total = 0.0
-        for i in range(kept if top_k > 0 else 0):
-            total += weights[order[i]]
-        if top_k <= 0:
-            for i in range(n):
-                total += weights[i]
-        reached = 0.0
-        for i in range(kept):
-            reached += weights[order[i]]
-            if reached >= top_p * total:
-                kept = i + 1
-                break
-    least = min_p * weights[order[0]]
-    while kept > 1 and weights[order[kept - 1]] < least:
-        kept -= 1
-    keep = np.zeros(n, np.bool_)
-    for i in range(kept):
-        keep[order[i]] = True
+    heap = np.empty(n, np.int64)
+    total = 0.0
     for i in range(n):
-        if not keep[i]:
-            weights[i] = 0.0
+        heap[i] = i
+        total += weights[i]
+    for i in range(n // 2 - 1, -1, -1):
+        sift(weights, heap, i, n)
+    # taken ids gather behind the shrinking heap: the r-th heaviest lies at n - 1 - r
+    limit = top_k if 0 < top_k < n else n
+    least = min_p * weights[heap[0]]
+    share = top_p if top_p < 1.0 else np.inf
+    kept, reached = 0, 0.0
+    while kept < limit:
+        heavy = heap[0]
+        if limit == n and kept > 0 and (reached >= share * total or weights[heavy] < least):
+            break
+        kept += 1
+        heap[0], heap[n - kept] = heap[n - kept], heavy
+        reached += weights[heavy]
+        sift(weights, heap, 0, n - kept)
+    whole, reached, best = reached if limit < n else total, 0.0, kept
+    kept = 0
+    while kept < best:
+        heavy = heap[n - 1 - kept]
+        if kept > 0 and (reached >= share * whole or weights[heavy] < least):
+            break
+        reached += weights[heavy]
+        kept += 1
+    for i in range(n - kept):
+        weights[heap[i]] = 0.0
 
 
 @compiled(EXACT)

@@ -41,7 +41,7 @@ def compiled(fastmath: set[str]) -> Callable[[Callable[..., Any]], Any]:
 def exponent(x: np.ndarray, bits: np.ndarray, n: int) -> None:
     """x[:n] = exp(x[:n]) in float32, relative error below 2e-7; exactly 0 below -87, clamped at 88.
 
-    `bits` is int32 scratch of at least n. Range reduction and minimax polynomial as in Cephes expf.
+    `bits` is int32 scratch of at least n. Range reduction and polynomial as in Cephes expf.
     """
     scale = bits.view(np.float32)
     for i in range(n):
@@ -100,15 +100,6 @@ def product(x: np.ndarray, w: np.ndarray, out: np.ndarray, rows: int) -> None:
 
 
 @compiled(LANES)
-def dot(a: np.ndarray, b: np.ndarray) -> Any:
-    """Sum of a * b."""
-    total = np.float32(0.0)
-    for i in range(a.shape[0]):
-        total += a[i] * b[i]
-    return total
-
-
-@compiled(LANES)
 def softmax(x: np.ndarray, bits: np.ndarray, n: int) -> None:
     """x[:n] becomes its softmax."""
     top = x[0]
@@ -125,42 +116,61 @@ def softmax(x: np.ndarray, bits: np.ndarray, n: int) -> None:
         x[i] = x[i] * scale
 
 
+@compiled(LANES)
+def squares(x: np.ndarray) -> Any:
+    """Sum of the squares of a vector."""
+    total = np.float32(0.0)
+    for i in range(x.shape[0]):
+        total += x[i] * x[i]
+    return total
+
+
 @compiled(EXACT)
 def normalise(x: np.ndarray, weight: np.ndarray, out: np.ndarray, eps: float) -> None:
     """RMSNorm of one vector (Zhang and Sennrich 2019)."""
     n = x.shape[0]
-    scale = np.float32(1.0 / math.sqrt(dot(x, x) / n + eps))
+    scale = np.float32(1.0 / math.sqrt(squares(x) / n + eps))
     for i in range(n):
         out[i] = weight[i] * (x[i] * scale)
 
 
 @compiled(EXACT)
-def rotate(x: np.ndarray, cos: np.ndarray, sin: np.ndarray) -> None:
-    """Rotary position of one head in place (Su et al. 2021; halves paired)."""
-    half = x.shape[0] // 2
+def turn(qkv: np.ndarray, norm: np.ndarray, cos: np.ndarray, sin: np.ndarray, eps: float) -> None:
+    """RMSNorm of one head, then its rotary position (Su et al. 2021; halves paired), in place."""
+    normalise(qkv, norm, qkv, eps)
+    half = qkv.shape[0] // 2
     for i in range(half):
-        a, b = x[i], x[half + i]
-        x[i] = a * cos[i] - b * sin[i]
-        x[half + i] = b * cos[half + i] + a * sin[half + i]
+        a, b = qkv[i], qkv[half + i]
+        qkv[i] = a * cos[i] - b * sin[i]
+        qkv[half + i] = b * cos[half + i] + a * sin[half + i]
+
+
+@compiled(EXACT)
+def copy(source: np.ndarray, target: np.ndarray) -> None:
+    """target = source, vectors."""
+    for i in range(source.shape[0]):
+        target[i] = source[i]
+
+
+@compiled(EXACT)
+def add(source: np.ndarray, target: np.ndarray, rows: int) -> None:
+    """target[:rows] += source[:rows], matrices."""
+    for r in range(rows):
+        a, b = source[r], target[r]
+        for i in range(a.shape[0]):
+            b[i] = b[i] + a[i]
 
 
 @compiled(LANES)
 def attend(
-    q: np.ndarray,
-    keys: np.ndarray,
-    values: np.ndarray,
-    slots: np.ndarray,
-    n: int,
-    scores: np.ndarray,
-    bits: np.ndarray,
-    out: np.ndarray,
+    q: Any, keys: Any, values: Any, slots: Any, n: int, scores: Any, bits: Any, out: Any
 ) -> None:
     """Softmax attention of one query over its own slots[:n], in their order.
 
-    `q` (already scaled) and `out` are (heads, size), `keys` and `values` (pool, kv_heads, size) of
-    one layer; `scores` (heads, >= n) and `bits` are scratch. Positions go in blocks of four.
+    `q` (>= heads, size; already scaled), `out` (heads, size), `keys` and `values` (pool, kv_heads,
+    size) of one layer; `scores` (heads, >= n), `bits`: scratch. Positions go in blocks of four.
     """
-    heads, size = q.shape
+    heads, size = out.shape
     kv_heads = keys.shape[1]
     group = heads // kv_heads
     whole = n - n % 4
@@ -236,36 +246,27 @@ def forward(
     `logits[targets[i]]`. `keys` and `values` are (layers, pool, kv_heads, size).
     """
     count, heads = tokens.shape[0], space.mixed.shape[1]
-    padded = (count + BLOCK - 1) // BLOCK * BLOCK
+    padded = (count + BLOCK - 1) // BLOCK * BLOCK  # rows beyond count hold leftovers, unread
     layers, kv_heads = keys.shape[0], keys.shape[2]
     hidden, normed, added = space.hidden, space.normed, space.added
-    qkv = space.qkv.reshape((space.qkv.shape[0], -1))
-    mixed = space.mixed.reshape((space.mixed.shape[0], -1))
     for i in range(count):
-        hidden[i] = weights.embedding[tokens[i]]
-    for i in range(count, padded):
-        hidden[i] = 0.0
-        normed[i] = 0.0
-        mixed[i] = 0.0
-        space.inner[i] = 0.0
+        copy(weights.embedding[tokens[i]], hidden[i])
     for layer in range(layers):
         for i in range(count):
             normalise(hidden[i], weights.attention_norm[layer], normed[i], eps)
-        product(normed, weights.qkv[layer], qkv, padded)
+        product(normed, weights.qkv[layer], space.flat_qkv, padded)
         for i in range(count):
             cos, sin = weights.cos[positions[i]], weights.sin[positions[i]]
             slot = table[rows[i], positions[i]]
-            for h in range(heads + kv_heads):
-                head = space.qkv[i, h]
-                norm = weights.q_norm[layer] if h < heads else weights.k_norm[layer]
-                normalise(head, norm, head, eps)
-                rotate(head, cos, sin)
+            for h in range(heads):
+                turn(space.qkv[i, h], weights.q_norm[layer], cos, sin, eps)
             for g in range(kv_heads):
-                keys[layer, slot, g] = space.qkv[i, heads + g]
-                values[layer, slot, g] = space.qkv[i, heads + kv_heads + g]
+                turn(space.qkv[i, heads + g], weights.k_norm[layer], cos, sin, eps)
+                copy(space.qkv[i, heads + g], keys[layer, slot, g])
+                copy(space.qkv[i, heads + kv_heads + g], values[layer, slot, g])
         for i in range(count):
             attend(
-                space.qkv[i, :heads],
+                space.qkv[i],
                 keys[layer],
                 values[layer],
                 table[rows[i]],
@@ -274,27 +275,24 @@ def forward(
                 space.bits,
                 space.mixed[i],
             )
-        product(mixed, weights.out[layer], added, padded)
+        product(space.flat_mixed, weights.out[layer], added, padded)
+        add(added, hidden, count)
         for i in range(count):
-            hidden[i] += added[i]
             normalise(hidden[i], weights.mlp_norm[layer], normed[i], eps)
         product(normed, weights.gate_up[layer], space.both, padded)
         for i in range(count):
             gate(space.both[i], space.inner[i], space.gated, space.bits)
         product(space.inner, weights.down[layer], added, padded)
-        for i in range(count):
-            hidden[i] += added[i]
-    pending = 0
+        add(added, hidden, count)
+    done = 0
     for i in range(count):
         if targets[i] >= 0:
-            normalise(hidden[i], weights.last_norm, normed[pending], eps)
-            pending += 1
-    for i in range(pending, min(pending + BLOCK, normed.shape[0])):
-        normed[i] = 0.0
+            normalise(hidden[i], weights.last_norm, normed[done], eps)
+            done += 1
     done = 0
     for i in range(count):
         if targets[i] >= 0:
             if done % BLOCK == 0:
-                product(normed[done:], weights.head, space.logits, BLOCK)
-            logits[targets[i]] = space.logits[done % BLOCK]
+                product(normed[done : done + BLOCK], weights.head, space.logits, BLOCK)
+            copy(space.logits[done % BLOCK], logits[targets[i]])
             done += 1

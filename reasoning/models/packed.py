@@ -33,7 +33,9 @@ class Space(NamedTuple):
     hidden: np.ndarray  # (chunk, width)
     normed: np.ndarray  # (chunk, width)
     qkv: np.ndarray  # (chunk, heads + 2 * kv_heads, size)
+    flat_qkv: np.ndarray  # the same memory as (chunk, ...)
     mixed: np.ndarray  # (chunk, heads, size)
+    flat_mixed: np.ndarray  # the same memory as (chunk, heads * size)
     added: np.ndarray  # (chunk, width)
     both: np.ndarray  # (chunk, 2 * inner)
     inner: np.ndarray  # (chunk, inner)
@@ -109,11 +111,14 @@ def space(config: Any, chunk: int, positions: int) -> Space:
     def zeros(*shape: int) -> np.ndarray:
         return np.zeros(shape, np.float32)
 
+    qkv, mixed = zeros(chunk, heads + 2 * kv_heads, size), zeros(chunk, heads, size)
     return Space(
         hidden=zeros(chunk, width),
         normed=zeros(chunk, width),
-        qkv=zeros(chunk, heads + 2 * kv_heads, size),
-        mixed=zeros(chunk, heads, size),
+        qkv=qkv,
+        flat_qkv=qkv.reshape(chunk, -1),
+        mixed=mixed,
+        flat_mixed=mixed.reshape(chunk, -1),
         added=zeros(chunk, width),
         both=zeros(chunk, 2 * inner),
         inner=zeros(chunk, inner),

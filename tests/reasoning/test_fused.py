@@ -20,6 +20,7 @@ from evaluators.errors import BadInput
 from reasoning.core import Sampling, SeedPath
 from reasoning.models.decode import DecodeLoop, Request, Result
 from reasoning.models.fused import FusedStepper
+from reasoning.models.kernels import compiled
 from reasoning.models.packed import unsupported
 from reasoning.models.stepper import Controls
 from reasoning.models.stops import TokenBytes
@@ -192,6 +193,20 @@ def test_what_the_fused_path_cannot_run_is_named() -> None:
         FusedStepper(LlamaForCausalLM(config))
     assert "float32" in str(unsupported(build(num_hidden_layers=1).half()))
     assert "biases" in str(unsupported(build(num_hidden_layers=1, attention_bias=True)))
+
+
+def test_kernels_compile_where_nothing_can_be_cached(monkeypatch: pytest.MonkeyPatch) -> None:
+    import numba
+
+    real = numba.njit
+
+    def njit(*args: Any, cache: bool = False, **options: Any) -> Any:
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return real(*args, **options)
+
+    monkeypatch.setattr(numba, "njit", njit)
+    assert compiled({"contract"})(lambda x: x + 1)(2) == 3
 
 
 def test_controls_of_one_row_do_not_touch_another(loops: Any) -> None:

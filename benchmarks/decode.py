@@ -1,0 +1,177 @@
+"""Time the decode loop against transformers' `generate` on the embedded model.
+
+    OMP_NUM_THREADS=1 python benchmarks/decode.py            # the table of benchmarks/decode.md
+    OMP_NUM_THREADS=1 python benchmarks/decode.py --quick    # the same in half a minute
+
+Both sides sample at temperature 1 from the whole distribution, give every token's log-probability
+and the text, in float32, on one thread. Batches: every row draws the same number of tokens (end of
+sequence is switched off), prompts are new to the prefix pool. Problems x samples: rows end by
+themselves; `generate` once per problem with `num_return_sequences`, and once per sample (a subset,
+scaled up). Runs are interleaved; medians of wall and processor seconds. Leave a processor free:
+ratios of processor seconds hardly depend on other load, ratios of wall seconds do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+import torch
+import transformers
+
+from evaluators import load_task
+from reasoning.core import Sampling, SeedPath
+from reasoning.models.decode import DecodeLoop, Request
+from reasoning.models.fused import FusedStepper
+from reasoning.models.stops import TokenBytes
+from reasoning.models.tiny import shape, tokenizer
+
+TINY = Path(tokenizer.__file__).parent / "tiny"
+Clocked = tuple[float, float, int]  # wall seconds, processor seconds, tokens
+
+
+def clocked(work: Callable[[], int]) -> Clocked:
+    """Times of one piece of work that returns how many tokens it made."""
+    gc.collect()
+    wall, processor = time.perf_counter(), time.process_time()
+    tokens = work()
+    return time.perf_counter() - wall, time.process_time() - processor, tokens
+
+
+def median(runs: list[Clocked]) -> Clocked:
+    wall, processor, tokens = (statistics.median(column) for column in zip(*runs, strict=True))
+    return wall, processor, int(tokens)
+
+
+class Ours:
+    """The loop of this project over the fused path."""
+
+    def __init__(self, model: Any, pieces: TokenBytes, eos: bool) -> None:
+        stepper = FusedStepper(model)
+        if not eos:
+            stepper.eos_ids = frozenset()
+        self.loop = DecodeLoop(stepper, pieces)
+
+    def __call__(self, prompts: list[list[int]], samples: int, new: int) -> int:
+        """Samples of every prompt, all submitted at once; returns tokens drawn."""
+        self.loop.stepper.reset()  # nothing in progress: only cached prefixes go
+        futures = [
+            self.loop.submit(Request(ids, Sampling(), new, SeedPath(0, (i, j)).key))
+            for i, ids in enumerate(prompts)
+            for j in range(samples)
+        ]
+        return sum(len(future.result().token_ids) for future in futures)
+
+
+class Generate:
+    """`generate` of transformers, left-padded, with the log-probabilities of its tokens."""
+
+    def __init__(self, model: Any, pieces: TokenBytes, pad: int, eos: int | None) -> None:
+        self.model, self.pieces, self.pad, self.eos = model, pieces, pad, eos
+
+    def __call__(self, prompts: list[list[int]], samples: int, new: int) -> int:
+        """One call: a batch of prompts, so many samples of each; returns tokens up to the end."""
+        length = max(map(len, prompts))
+        ids = torch.tensor([[self.pad] * (length - len(p)) + p for p in prompts])
+        mask = torch.tensor([[0] * (length - len(p)) + [1] * len(p) for p in prompts])
+        settings = transformers.GenerationConfig(
+            do_sample=True, temperature=1.0, top_k=0, top_p=1.0, num_return_sequences=samples,
+            max_new_tokens=new, output_logits=True, return_dict_in_generate=True,
+            eos_token_id=self.eos, pad_token_id=self.pad,
+        )  # fmt: skip
+        with torch.no_grad():
+            out = self.model.generate(ids, attention_mask=mask, generation_config=settings)
+            drawn = out.sequences[:, length:]
+            table = torch.stack(out.logits, 1).log_softmax(-1)
+            logprobs = table.gather(-1, drawn[..., None])[..., 0].tolist()
+        tokens = 0
+        for row, values in zip(drawn.tolist(), logprobs, strict=True):
+            end = row.index(self.eos) + 1 if self.eos in row else len(row)
+            self.pieces.text(row[:end])
+            tokens += len(values[:end])
+        return tokens
+
+
+def line(name: str, ours: Clocked, theirs: Clocked) -> str:
+    """A row of the table: tokens a second, and how many times faster ours is for the same work."""
+    per_wall = ours[0] / ours[2], theirs[0] / theirs[2]
+    per_processor = ours[1] / ours[2], theirs[1] / theirs[2]
+    return (
+        f"| {name} | {1 / per_wall[0]:,.0f} | {1 / per_wall[1]:,.0f} "
+        f"| {per_wall[1] / per_wall[0]:.2f} | {1 / per_processor[0]:,.0f} "
+        f"| {1 / per_processor[1]:,.0f} | {per_processor[1] / per_processor[0]:.2f} |"
+    )
+
+
+def embedded(random: bool) -> tuple[Any, Any]:
+    """The model and its tokenizer, float32; `random` takes an untrained one."""
+    if random:
+        made: Any = tokenizer.build()
+        torch.manual_seed(0)
+        eos, pad = made.eos_token_id, made.pad_token_id
+        return shape.build("tiny", len(made), eos, pad).eval(), made
+    model = transformers.AutoModelForCausalLM.from_pretrained(TINY, dtype=torch.float32)
+    return model.eval(), transformers.AutoTokenizer.from_pretrained(TINY)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--random", action="store_true", help="an untrained model")
+    parser.add_argument("--quick", action="store_true", help="3 runs, 40 problems")
+    parser.add_argument("--rows", type=int, nargs="*", default=[1, 16, 64, 256])
+    parser.add_argument("--new", type=int, default=64, help="tokens a row")
+    parser.add_argument("--samples", type=int, default=16)
+    parser.add_argument("--singles", type=int, default=64, help="samples drawn one call each")
+    parser.add_argument("--task", default="expressions")
+    args = parser.parse_args()
+    runs, problems = (3, 40) if args.quick else (5, 200)
+    torch.set_num_threads(1)
+    transformers.logging.set_verbosity_error()
+    model, coder = embedded(args.random)
+    pieces = TokenBytes(coder)
+    task = load_task(args.task, split="test", n=max(problems, *args.rows))
+    prompts = [coder(task.render(p, "chain", "compact")).input_ids for p in task.problems]
+    eos, pad = coder.eos_token_id, coder.pad_token_id
+
+    print(f"torch {torch.__version__}, transformers {transformers.__version__}, ", end="")
+    print(f"numba {numba.__version__}, {platform.machine()}; medians of {runs} interleaved runs\n")
+    print("| | ours, tokens/s | generate | ratio | per processor-second | generate | ratio |")
+    print("|---|---|---|---|---|---|---|")
+    ours = Ours(model, pieces, eos=False)
+    theirs = Generate(model, pieces, pad, None)
+    ours(prompts[:4], 1, 4)  # compile
+    theirs(prompts[:4], 1, 4)
+    for rows in args.rows:
+        batch, a, b = prompts[:rows], [], []
+        for _ in range(runs):
+            a.append(clocked(lambda batch=batch: ours(batch, 1, args.new)))
+            b.append(clocked(lambda batch=batch: theirs(batch, 1, args.new)))
+        print(line(f"{rows} rows x {args.new}", median(a), median(b)), flush=True)
+    ours.loop.close()
+
+    ours, theirs = Ours(model, pieces, eos=True), Generate(model, pieces, pad, eos)
+    work = prompts[:problems]
+    a, b, c = [], [], []
+    for _ in range(runs):
+        a.append(clocked(lambda: ours(work, args.samples, args.new)))
+        b.append(clocked(lambda: sum(theirs([ids], args.samples, args.new) for ids in work)))
+        c.append(clocked(lambda: sum(theirs([ids], 1, args.new) for ids in work[: args.singles])))
+    ours.loop.close()
+    name = f"{problems} problems x {args.samples}"
+    print(line(f"{name}, against a call a problem", median(a), median(b)))
+    print(line(f"{name}, against a call a sample", median(a), median(c)))
+    print(f"\nA call a sample: measured on {args.singles} samples, compared per token.")
+    for what, times in (("ours", a), ("a call a problem", b)):
+        wall, processor, tokens = median(times)
+        print(f"{name}, {what}: {wall:.1f} s ({processor:.1f} processor-s), {tokens:,} tokens.")
+
+
+if __name__ == "__main__":
+    main()
