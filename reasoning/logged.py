@@ -238,6 +238,11 @@ async def _classified(call: Awaitable[R], model: str) -> R:
         return await call
     except (LabError, TypeError, AttributeError, NameError, ImportError):
         raise  # ours say what to do; the others are mistakes in code and concern every call
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise CallFailed(f"model {model!r} dropped a call: was it closed?") from error
     except Exception as error:
         reason = str(error) or type(error).__name__
         raise CallFailed(f"a call of model {model!r} failed: {reason}") from error

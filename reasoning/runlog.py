@@ -72,7 +72,8 @@ class RunLog:
             _replace(record, {"settings": self.settings, "versions": versions()})
         path = self.folder / EVENTS
         self._size = _drop_half_line(path)
-        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        binary = getattr(os, "O_BINARY", 0)  # Windows would write its own line ends
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | binary, 0o666)
         self.append("opened", versions=versions())
 
     def append(self, kind: str, **data: Any) -> None:

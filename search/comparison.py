@@ -49,12 +49,13 @@ def compare(
 ) -> Report | Running:
     """Compare strategies at equal budgets on the task's problems.
 
-    `budgets` are generated tokens a problem, or Budget objects. `out` is a run folder; `resume`
-    goes on with the one that is there, repeating no call that was answered. `concurrency` problems
-    run at once. `progress`: None shows a line in a terminal, True always, False never; a function
-    gets a Snapshot at most five times a second. With `wait=False` it returns at once, with a
-    Running. Raises LabError for what cannot work, before the first call; Ctrl-C raises after what
-    was answered has been logged.
+    `strategies` are objects or texts (`"best-of-n(n=8)"`), or a dict that names them. `budgets`
+    are generated tokens a problem, or Budget objects. `out` is a run folder; `resume` goes on with
+    the one that is there, repeating no call that was answered. `concurrency` problems run at once.
+    `progress`: None shows a line in a terminal, True always, False never; a function gets a
+    Snapshot at most five times a second. With `wait=False` it returns at once, with a Running.
+    Raises LabError for what cannot work, before the first call; Ctrl-C raises after what was
+    answered has been logged.
     """
     comparison = Comparison(
         strategies, task, model, budgets, seeds,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import product
 from pathlib import Path
@@ -33,7 +33,7 @@ from search.strategies import knows, label, parse, refuse_unfit
 HOPELESS = 8
 """When so many cells fail before the first succeeds, the fault is not the problems': raise."""
 
-Strategies = Sequence[Strategy | str] | Strategy | str
+Strategies = Mapping[str, Strategy | str] | Sequence[Strategy | str] | Strategy | str
 Budgets = Sequence[int | Budget] | int | Budget
 Work = tuple[str, str, int, Problem]  # arm, budget, seed, problem
 
@@ -108,6 +108,8 @@ class Comparison:
     # -- inside -----------------------------------------------------------------------
 
     def _check(self) -> None:
+        if not self.arms:
+            raise BadInput("compare needs at least one strategy")
         if not self.task.problems:
             raise BadInput(f"task {self.task.name!r} has no problems: load it with n=…")
         if self.concurrency < 1:
@@ -137,6 +139,7 @@ class Comparison:
             "task": self.task.name,
             "problems": len(self.task.problems),
             "data": fingerprint(self.task.problems),
+            "dialect": self.model.dialect,
             "model": json.loads(json.dumps(dict(self.model.fingerprint()), default=str)),
         }
 
@@ -206,16 +209,18 @@ class Comparison:
 
 
 def _arms(strategies: Strategies) -> dict[str, Strategy]:
+    if isinstance(strategies, Mapping):
+        return {name: parse(s) if isinstance(s, str) else s for name, s in strategies.items()}
     if isinstance(strategies, str) or not isinstance(strategies, Sequence):
         strategies = [strategies]
     arms: dict[str, Strategy] = {}
     for item in strategies:
         strategy = parse(item) if isinstance(item, str) else item
         if label(strategy) in arms:
-            raise BadInput(f"strategy {label(strategy)!r} is given twice")
+            raise BadInput(
+                f"strategy {label(strategy)!r} is given twice; name the arms: {{'a': …, 'b': …}}"
+            )
         arms[label(strategy)] = strategy
-    if not arms:
-        raise BadInput("compare needs at least one strategy")
     return arms
 
 

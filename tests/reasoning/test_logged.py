@@ -177,6 +177,11 @@ def test_a_fault_of_every_call_is_passed_on_as_it_is(error):
         wave(LoggedModel(Echo(error=error)), Ledger(), [0])
 
 
+def test_a_call_that_the_model_drops_is_a_call_failed_and_not_a_stop():
+    with pytest.raises(CallFailed, match="was it closed"):
+        wave(LoggedModel(Echo(error=asyncio.CancelledError())), Ledger(), [0])
+
+
 def test_stopping_logs_a_call_that_was_answered_and_cuts_one_that_was_not(tmp_path):
     class Half(Echo):
         async def generate(self, prompt, sampling, ledger, seed):

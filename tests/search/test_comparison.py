@@ -55,6 +55,14 @@ def fails_on(*problems):
     return fault
 
 
+def test_arms_can_be_named():
+    arms = {"first": BestOfN(2), "second": "best-of-n(2)"}
+    report = compare(arms, TASK, Scripted(), [48])
+    assert report.arms == ("first", "second")
+    one, two = ([(c.answer, c.completion) for c in report.select(name, 48)] for name in report.arms)
+    assert one == two
+
+
 def test_a_failed_call_is_an_error_beside_the_accuracy_and_resume_runs_it_again(tmp_path):
     whole = compare(ARMS[:2], TASK, Scripted(), [64])
     model = Scripted(fault=fails_on(2, 5), asked=tmp_path / "asked")
