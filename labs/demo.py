@@ -93,7 +93,12 @@ def run(argv: list[str]) -> int:
     from reasoning import load_model
     from search.equal_tokens import at_equal_tokens
 
-    reports = measure(load_model(options.model), problems, options.seed)
+    model = load_model(options.model)
+    try:
+        reports = measure(model, problems, options.seed)
+    except KeyboardInterrupt as stop:
+        again = "the demo keeps nothing half-done; `reasonlab compare --out …` can be resumed"
+        raise KeyboardInterrupt(again) from stop
     equal = {
         (report.settings["task"], int(at.budget)): at.difference
         for report in reports
