@@ -76,7 +76,7 @@ def own_problem(task: Task, fields: dict[str, Any]) -> Problem:
     return make(fields)
 
 
-def reference_judge(task: Task, place: str) -> Verifier:
+def reference_judge(task: Task, place: str) -> Verifier | ReferenceVerifier:
     """The judge that compares with `gold`. Raises BadInput for answers that are not unique."""
     if task.verifier.knows == "reference":
         return task.verifier

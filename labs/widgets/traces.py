@@ -56,7 +56,7 @@ class TraceBrowser:
         self.widget = ipw.VBox([ipw.HBox([self.arm, self.problem]), self.view])
         self._show()
 
-    def _repr_mimebundle_(self, **kwargs: object) -> dict[str, str]:
+    def _repr_mimebundle_(self, **kwargs: object) -> dict[str, str] | None:
         return self.widget._repr_mimebundle_(**kwargs)
 
     def _label(self, problem: Problem) -> str:
