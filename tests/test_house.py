@@ -21,7 +21,8 @@ def public(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncF
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
     for node in tree.body:
         if isinstance(node, functions) and not node.name.startswith("_"):
-            yield node.name, node, False
+            if not any(ast.unparse(d).endswith("overload") for d in node.decorator_list):
+                yield node.name, node, False
         elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
             for inner in node.body:
                 if isinstance(inner, functions) and not inner.name.startswith("_"):
