@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any, Literal
 
 import numpy as np
@@ -19,18 +18,11 @@ from evaluators.problem import Problem
 from evaluators.tasks import arithmetic as ar
 from evaluators.tasks import chains, instances
 from evaluators.tasks.base import THINK, Dialect, Format, Task
-from evaluators.tasks.countdown_solver import Move, after, moves, random_instance, solvable, solve
+from evaluators.tasks.countdown_chain import canonical, composed, follow, line
+from evaluators.tasks.countdown_solver import after, moves, random_instance, solvable, solve
 from evaluators.verdict import Knows, Verdict
 
 TraceKind = Literal["shortest", "backtracking", "repair"]
-
-
-def line(state: Sequence[int], move: Move, result: int | None = None) -> str:
-    """A step: the move and what is left after it. `result` overrides the right one."""
-    op, a, b, right = move
-    shown = right if result is None else result
-    rest = after(state, move)[1:]
-    return " ".join([f"{a}{op}{b}={shown}", *map(str, rest)])
 
 
 def write_trace(
@@ -61,58 +53,6 @@ def write_trace(
         lines.append(line(state, move))
         state = after(state, move)
     return chains.write(lines, str(target), dialect), errors
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where the standing lines of a chain lead: numbers left, each with its expression."""
-
-    left: tuple[tuple[Fraction, ar.Expression], ...]
-    error: str | None = None
-    unparsed: bool = False
-
-
-def follow(problem: Problem, lines: Sequence[str]) -> Progress:
-    """Follow a chain line by line; stops at the first wrong or unreadable line."""
-    left = tuple((Fraction(n), int(n)) for n in problem.fields["numbers"])
-    for text in lines:
-        parts = text.split()
-        formula, equals, result = (parts[0] if parts else "").partition("=")
-        try:
-            tree = ar.parse(formula)
-            shown = ar.parse(result) if equals else None
-        except ar.NotAnExpression as error:
-            return Progress(left, f"{text!r} cannot be read: {error}", unparsed=True)
-        if shown is None or isinstance(tree, int) or ar.size(tree) != 1:
-            return Progress(left, f"{text!r} is not one operation", unparsed=True)
-        pool = list(left)
-        picked = []
-        for number in ar.leaves(tree):
-            hit = next((p for p in pool if p[0] == number), None)
-            if hit is None:
-                return Progress(left, f"{number} is not among the numbers left")
-            pool.remove(hit)
-            picked.append(hit)
-        if tree[0] == "/" and picked[1][0] == 0:
-            return Progress(left, "division by zero")
-        value = ar.apply(tree[0], picked[0][0], picked[1][0])
-        if not isinstance(shown, int) or value != shown:
-            return Progress(left, f"{formula} is {value}, not {result}")
-        rest = parts[1:]
-        if rest and sorted(rest) != sorted(str(p[0]) for p in pool):
-            return Progress(left, f"{text!r} lists other numbers than are left")
-        left = ((value, (tree[0], picked[0][1], picked[1][1])), *pool)
-    return Progress(left)
-
-
-def canonical(tree: ar.Expression) -> str:
-    """One text for expressions that differ only in the order under + and *."""
-    if isinstance(tree, int):
-        return str(tree)
-    parts = [canonical(tree[1]), canonical(tree[2])]
-    if tree[0] in "+*":
-        parts.sort()
-    return f"({parts[0]}{tree[0]}{parts[1]})"
 
 
 def judge_expression(problem: Problem, text: str) -> Verdict:
@@ -157,8 +97,7 @@ class CountdownVerifier:
             return Verdict(0.0, False, None, progress.error)
         if len(progress.left) != 1:
             return Verdict(0.0, False, None, "does not use every number")
-        value, tree = progress.left[0]
-        answer = canonical(tree)
+        value, answer = progress.left[0][0], composed(chain.lines)
         if value != problem.fields["target"] or final != str(value):
             return Verdict(0.0, False, answer, f"ends at {value} and answers {final}")
         return Verdict(1.0, True, answer, "reaches the target")
@@ -237,10 +176,15 @@ class Countdown(Task):
         )
 
     def extract(self, text: str) -> str | None:
-        return chains.read(text).answer
-
-    def answer_key(self, problem: Problem, text: str) -> str | None:
-        return CountdownVerifier().check(problem, text).answer
+        """The proposed expression: the final one, or what the lines say, right or wrong."""
+        chain = chains.read(text)
+        if chain.answer is None:
+            return None
+        try:
+            tree = ar.parse(chain.answer.partition("=")[0])
+        except ar.NotAnExpression:
+            return None
+        return composed(chain.lines) if isinstance(tree, int) else canonical(tree)
 
     def examples(self, format: Format, dialect: Dialect, k: int) -> list[tuple[str, str]]:
         count = len(self.problems[0].fields["numbers"]) if self.problems else 4

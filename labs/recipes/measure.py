@@ -92,7 +92,8 @@ def hits(
     return np.array(right), np.array([[c.usage.completion for c in row] for row in rows])
 
 
-SETTINGS: tuple[tuple[str, dict[str, Any]], ...] = (
+Setting = tuple[str, dict[str, Any]]
+SETTINGS: tuple[Setting, ...] = (
     *(("countdown", {"numbers": k}) for k in (3, 4, 5)),
     *(("expressions", {"ops": k}) for k in (3, 4, 6, 8, 10)),
     *(("chain-sum", {"terms": t, "digits": d}) for t, d in ((2, 3), (3, 4), (4, 5))),
@@ -118,7 +119,8 @@ def chain_against_direct(model: LanguageModel, n: int) -> list[Row]:
 def sampling_room(model: LanguageModel, n: int, k: int = 16) -> list[Row]:
     """pass@1, pass@4 and pass@k of chains at temperature 1."""
     rows = []
-    for name, options in (("countdown", {"numbers": 4}), ("expressions", {"ops": 8})):
+    settings: tuple[Setting, ...] = (("countdown", {"numbers": 4}), ("expressions", {"ops": 8}))
+    for name, options in settings:
         task = load_task(name, n=n, **options)
         right, _ = hits(model, task, PromptStyle(), replace(SAMPLED, n=k))
         for size in (1, 4, k):
@@ -164,7 +166,8 @@ def repair(model: LanguageModel, n: int) -> list[Row]:
     `writes wait` is the share whose next line takes the forced one back.
     """
     rows = []
-    for name, options in (("expressions", {"ops": 5}), ("countdown", {"numbers": 4})):
+    settings: tuple[Setting, ...] = (("expressions", {"ops": 5}), ("countdown", {"numbers": 4}))
+    for name, options in settings:
         task = load_task(name, n=n, **options)
         rng = np.random.default_rng(1)
         for label, error in (("after a wrong line", True), ("after a right line", False)):
@@ -195,7 +198,8 @@ def judgement(model: LanguageModel, n: int) -> list[Row]:
     AUC of the log-odds of `good` (0.5 is chance), with a bootstrap over traces.
     """
     rows = []
-    for name, options in (("expressions", {"ops": 6}), ("countdown", {"numbers": 4})):
+    settings: tuple[Setting, ...] = (("expressions", {"ops": 6}), ("countdown", {"numbers": 4}))
+    for name, options in settings:
         task = load_task(name, n=n, **options)
         prompts = [build(task, problem, PromptStyle(), "compact") for problem in task.problems]
         outs = [row[0] for row in complete(model, prompts, SAMPLED)]

@@ -15,7 +15,15 @@ import numpy as np
 
 from evaluators.problem import Problem
 from evaluators.tasks import arithmetic as ar
-from evaluators.tasks import chain_sum, chains, countdown, expressions, instances, operator
+from evaluators.tasks import (
+    chain_sum,
+    chains,
+    countdown,
+    countdown_chain,
+    expressions,
+    instances,
+    operator,
+)
 from evaluators.tasks import countdown_solver as solver
 
 JUDGE = "check"
@@ -80,7 +88,7 @@ def _trace(module: Any, problem: Problem, kind: str, rng: np.random.Generator) -
 def _countdown_lines(problem: Problem, path: list[solver.Move]) -> str:
     state, lines = tuple(problem.fields["numbers"]), []
     for move in path:
-        lines.append(countdown.line(state, move))
+        lines.append(countdown_chain.line(state, move))
         state = solver.after(state, move)
     return chains.write(lines, str(problem.fields["target"]), "compact")
 
@@ -99,11 +107,13 @@ def _some_problem(rng: np.random.Generator) -> tuple[Any, Problem, str]:
 
 
 def expression_chain(rng: np.random.Generator) -> list[Part]:
+    """One operation a line."""
     problem = _expression(rng)
     return [(_prompt(expressions, problem), False), *_trace(expressions, problem, "shortest", rng)]
 
 
 def expression_role(rng: np.random.Generator) -> list[Part]:
+    """`terse` is two operations a line, `careful` one."""
     terse = rng.random() < 0.5
     problem = _expression(rng)
     head = ("terse" if terse else "careful") + "\n" + _prompt(expressions, problem)
@@ -111,12 +121,15 @@ def expression_role(rng: np.random.Generator) -> list[Part]:
 
 
 def expression_direct(rng: np.random.Generator) -> list[Part]:
+    """The value at once."""
     problem = _expression(rng, (1, 8))
     value = str(ar.evaluate(ar.parse(problem.fields["expression"])))
     return [(_prompt(expressions, problem, "direct"), False), (value, True)]
 
 
-def countdown_chain(count: int) -> Callable[[np.random.Generator], list[Part]]:
+def countdown_steps(count: int) -> Callable[[np.random.Generator], list[Part]]:
+    """Chains of `count` numbers, along the path that made the target."""
+
     def make(rng: np.random.Generator) -> list[Part]:
         problem, path = _countdown(rng, count)
         return [(_prompt(countdown, problem), False), (_countdown_lines(problem, path), True)]
@@ -125,18 +138,21 @@ def countdown_chain(count: int) -> Callable[[np.random.Generator], list[Part]]:
 
 
 def countdown_direct(rng: np.random.Generator) -> list[Part]:
+    """An expression at once."""
     problem, path = _countdown(rng, int(rng.choice([3, 4, 4])))
-    progress = countdown.follow(problem, chains.read(_countdown_lines(problem, path)).lines)
+    progress = countdown_chain.follow(problem, chains.read(_countdown_lines(problem, path)).lines)
     text = ar.render(progress.left[0][1])
     return [(_prompt(countdown, problem, "direct"), False), (text, True)]
 
 
 def sum_chain(rng: np.random.Generator) -> list[Part]:
+    """Column by column."""
     problem = _sum(rng)
     return [(_prompt(chain_sum, problem), False), *_trace(chain_sum, problem, "shortest", rng)]
 
 
 def sum_direct(rng: np.random.Generator) -> list[Part]:
+    """The sum at once."""
     problem = _sum(rng)
     answer = str(sum(problem.fields["terms"]))
     return [(_prompt(chain_sum, problem, "direct"), False), (answer, True)]
@@ -215,10 +231,10 @@ Mixture = Mapping[str, tuple[float, Callable[[np.random.Generator], list[Part]]]
 """Name -> (share of examples, maker)."""
 
 FULL: Mixture = {
-    "countdown-3 chain": (1.2, countdown_chain(3)),
-    "countdown-4 chain": (4.0, countdown_chain(4)),
-    "countdown-5 chain": (0.5, countdown_chain(5)),
-    "countdown-6 chain": (0.2, countdown_chain(6)),
+    "countdown-3 chain": (1.2, countdown_steps(3)),
+    "countdown-4 chain": (4.0, countdown_steps(4)),
+    "countdown-5 chain": (0.5, countdown_steps(5)),
+    "countdown-6 chain": (0.2, countdown_steps(6)),
     "countdown direct": (0.8, countdown_direct),
     "expressions chain": (1.0, expression_chain),
     "expressions role": (0.5, expression_role),

@@ -68,7 +68,7 @@ def train(
     torch.set_num_threads(1)
     words = tokenizer.build()
     torch.manual_seed(settings.seed)
-    model = shape.build(plan.size, len(words), words.eos_token_id, words.pad_token_id)
+    model = shape.build(plan.size, len(words))
     sampler = Sampler(MIXTURES[plan.mixture], words)
     curve = pretrain(
         model,

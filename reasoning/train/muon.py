@@ -66,6 +66,7 @@ class Muon(torch.optim.Optimizer):
                     p.add_(update, alpha=-group["lr"] * scale)
 
     def _momentum(self, p: Tensor, group: dict) -> Tensor:
+        assert p.grad is not None
         state = self.state[p]
         buffer = state.setdefault("momentum", torch.zeros_like(p))
         buffer.lerp_(p.grad, 1 - group["momentum"])

@@ -123,6 +123,13 @@ def test_countdown_answers_that_differ_only_in_order_are_one_vote() -> None:
     assert keys[2] == countdown.TASK.answer_key(problem, "(8*3)*(2-1)")
 
 
+def test_a_countdown_vote_does_not_know_which_chain_is_right() -> None:
+    problem = countdown.Countdown.parse_problem("8 3 2 1=24")
+    wrong = "2-1=3 8 3\n8*3=20 3\n20+4=24\n</think>24"
+    assert countdown.TASK.verifier.check(problem, wrong).passed is False
+    assert countdown.TASK.answer_key(problem, wrong) == "(((2-1)*8)+4)"
+
+
 def test_step_verdicts_on_a_step_that_cannot_be_read_are_neither() -> None:
     for name, module in MODULES.items():
         task = load_task(name, n=1)

@@ -11,14 +11,14 @@ SIZES: dict[str, dict[str, int]] = {
 POSITIONS = 1024
 
 
-def build(size: Literal["tiny", "student"], vocabulary: int, eos: int, pad: int) -> Any:
+def build(size: Literal["tiny", "student"], vocabulary: int, eos: int = 1, pad: int = 0) -> Any:
     """A randomly initialised model (uses torch's global generator: seed it before).
 
     `tiny` has about 0.8 million parameters, `student` about a quarter.
     """
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
-    shape = dict(SIZES[size])
+    shape: dict[str, Any] = dict(SIZES[size])
     heads = shape.pop("heads")
     config = Qwen3Config(
         vocab_size=vocabulary,
