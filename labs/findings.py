@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evaluators.errors import BadInput
 from evaluators.intervals import Interval, paired_bootstrap
 
 if TYPE_CHECKING:
@@ -77,6 +78,17 @@ def three_sentences(points: Sequence[Point], a: str, b: str, equal: Gaps = NO_GA
     """Where compute helps most, how arms `a` and `b` of equal knowledge compare, where it does not
     help."""
     return [most_gain(points), duel(points, a, b, equal), no_gain(points)]
+
+
+def even_spend(report: Report, a: str, b: str) -> str:
+    """Arm `a` against `b` at equal mean tokens, one line a budget of `a`; or why there is none."""
+    from search.equal_tokens import at_equal_tokens
+
+    try:
+        found = at_equal_tokens(report, a, b)
+    except BadInput as error:
+        return f"not measured: {error}"
+    return "\n".join(map(str, found)) or f"{a} never spent what {b} was measured at"
 
 
 def most_gain(points: Sequence[Point]) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from evaluators.intervals import Interval
-from labs.findings import Point, difference, duel, most_gain, no_gain, three_sentences
+from labs.findings import Point, difference, duel, even_spend, most_gain, no_gain, three_sentences
+from search.cell import Cell
+from search.report import Report
 
 PROBLEMS = 60
 
@@ -105,3 +107,21 @@ def test_a_duel_takes_the_middle_budget() -> None:
               (("a", 0.0, 32), ("b", 0.0, 32), ("a", 0.9, 128), ("b", 0.1, 128),
                ("a", 1.0, 512), ("b", 1.0, 512))]  # fmt: skip
     assert "0.90 and 0.10 at 128 tokens" in duel(points, "a", "b")
+
+
+def test_equal_spend_is_told_or_why_it_is_not() -> None:
+    def cells(arm: str, budget: str, tokens: int, right: int) -> list[Cell]:
+        return [
+            Cell(arm, budget, 0, f"p/{i}", correct=i < right, completion=tokens) for i in range(20)
+        ]
+
+    settings = {
+        "strategies": {"a": {}, "b": {}},
+        "knows": {"a": "check", "b": "check"},
+        "budgets": {"32": {}, "64": {}},
+        "seeds": [0],
+    }
+    rows = [*cells("a", "32", 40, 16), *cells("a", "64", 40, 16),
+            *cells("b", "32", 30, 5), *cells("b", "64", 60, 10)]  # fmt: skip
+    assert "difference +0." in even_spend(Report(settings, tuple(rows), 80), "a", "b")
+    assert even_spend(Report(settings, tuple(rows[:20]), 80), "a", "b").startswith("not measured")
