@@ -39,7 +39,10 @@ class ArmProgress:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Where a comparison stands: cells settled out of `total`, per arm and budget."""
+    """Where a comparison stands: cells settled out of `total`, per arm and budget.
+
+    `earlier` of them were settled before this session; `ended` marks the last snapshot.
+    """
 
     done: int
     total: int
@@ -47,18 +50,22 @@ class Snapshot:
     tokens: int
     seconds: float
     arms: tuple[ArmProgress, ...] = field(default=(), repr=False)
+    earlier: int = 0
+    ended: bool = False
 
     @property
     def tokens_per_second(self) -> float:
         return self.tokens / self.seconds if self.seconds > 0 else 0.0
 
     def __str__(self) -> str:
-        left = self.seconds / self.done * (self.total - self.done) if self.done else 0.0
         errors = f", {self.errors} errors" if self.errors else ""
-        return (
-            f"{self.done}/{self.total} problems{errors}, {self.tokens_per_second:,.0f} tokens/s,"
-            f" {left:.0f} s left"
-        )
+        text = f"{self.done}/{self.total} problems{errors}, {self.tokens_per_second:,.0f} tokens/s"
+        if self.ended:
+            return f"{text}, {self.seconds:.0f} s"
+        fresh = self.done - self.earlier
+        if not fresh:
+            return text
+        return f"{text}, {self.seconds / fresh * (self.total - self.done):.0f} s left"
 
 
 Watcher = Callable[[Snapshot], None]
@@ -76,7 +83,8 @@ class Meter:
         self._arms = {place: ArmProgress(*place) for place in places}
         self._total, self._watcher = total, watcher
         self._started = self._told = time.monotonic()
-        self._done = self._errors = self._tokens = 0
+        self._done = self._errors = self._tokens = self._earlier = 0
+        self._ended = False
 
     def add(self, cell: Cell, *, earlier: bool = False) -> None:
         """Count a settled cell."""
@@ -85,6 +93,7 @@ class Meter:
         self._done += 1
         self._errors += cell.state == "error"
         self._tokens += 0 if earlier else cell.tokens
+        self._earlier += earlier
         now = time.monotonic()
         if self._watcher is not None and now - self._told >= INTERVAL:
             self._told = now
@@ -92,6 +101,7 @@ class Meter:
 
     def finish(self) -> None:
         """Tell the last state."""
+        self._ended = True
         if self._watcher is not None:
             self._watcher(self.snapshot())
 
@@ -99,7 +109,8 @@ class Meter:
         """The state now."""
         return Snapshot(
             self._done, self._total, self._errors, self._tokens,
-            time.monotonic() - self._started, tuple(self._arms.values()),
+            time.monotonic() - self._started, tuple(self._arms.values()), self._earlier,
+            self._ended,
         )  # fmt: skip
 
 
@@ -122,7 +133,7 @@ class Line:
 
     def __call__(self, snapshot: Snapshot) -> None:
         text = str(snapshot)
-        end = "\n" if snapshot.done == snapshot.total else ""
+        end = "\n" if snapshot.ended else ""
         self._stream.write("\r" + text.ljust(self._width) + end)
         self._stream.flush()
         self._width = len(text)

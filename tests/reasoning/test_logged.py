@@ -3,6 +3,7 @@ import asyncio
 import pytest
 
 from evaluators.errors import BadInput
+from reasoning import logged as module
 from reasoning.core import Completion, Message, Prompt, Sampling, SeedPath, TokenScores, Usage
 from reasoning.ledger import Budget, Ledger
 from reasoning.logged import CallFailed, LoggedModel, responses
@@ -182,7 +183,9 @@ def test_a_call_that_the_model_drops_is_a_call_failed_and_not_a_stop():
         wave(LoggedModel(Echo(error=asyncio.CancelledError())), Ledger(), [0])
 
 
-def test_stopping_logs_a_call_that_was_answered_and_cuts_one_that_was_not(tmp_path):
+def test_stopping_logs_a_call_that_was_answered_and_cuts_one_that_was_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "GRACE", 0.5)
+
     class Half(Echo):
         async def generate(self, prompt, sampling, ledger, seed):
             if seed.parts[-1] == 1:

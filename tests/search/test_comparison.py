@@ -204,6 +204,7 @@ def test_progress_is_told_at_most_five_times_a_second_and_at_the_end():
     assert last.tokens == sum(cell.tokens for cell in report.cells)
     assert [arm.arm for arm in last.arms] == list(ARMS[:2])
     assert last.arms[0].accuracy == 1.0
+    assert [snapshot.ended for snapshot in told] == [False] * (len(told) - 1) + [True]
 
 
 def test_a_terminal_gets_one_line_and_a_file_none():
@@ -214,9 +215,13 @@ def test_a_terminal_gets_one_line_and_a_file_none():
     line = watcher_of(True, stream)
     assert isinstance(line, Line)
     line(Snapshot(1, 2, 0, 50, 0.5))
-    line(Snapshot(2, 2, 1, 100, 1.0))
-    assert stream.getvalue().count("\r") == 2
-    assert stream.getvalue().endswith("2/2 problems, 1 errors, 100 tokens/s, 0 s left\n")
+    line(Snapshot(2, 4, 1, 100, 1.0, earlier=1))
+    line(Snapshot(3, 4, 1, 100, 1.0, ended=True))
+    assert [text.rstrip(" ") for text in stream.getvalue().split("\r")] == [
+        "", "1/2 problems, 100 tokens/s, 0 s left",
+        "2/4 problems, 1 errors, 100 tokens/s, 2 s left",
+        "3/4 problems, 1 errors, 100 tokens/s, 1 s".ljust(46) + "\n",
+    ]  # fmt: skip
 
 
 def test_a_run_in_the_background_shows_its_report_stops_and_can_be_resumed(tmp_path):

@@ -12,7 +12,7 @@ import pytest
 from interrupted_run import BUDGET, KILLS, PROBLEMS, arguments
 from toy_lab import ARMS, Scripted, logged, toy
 
-from reasoning.logged import GRACE
+from reasoning import logged as logged_model
 from reasoning.runlog import RunLog, read_events
 from search import Report, compare
 
@@ -103,8 +103,9 @@ def test_killed_at_20_random_moments_it_reports_the_same_and_asks_nothing_twice(
     finish(tmp_path, unbroken)
 
 
-def test_calls_in_flight_when_it_stops_are_given_time_to_be_logged(tmp_path):
-    model = Scripted(delay=GRACE / 3, asked=tmp_path / "asked")
+def test_calls_in_flight_when_it_stops_are_given_time_to_be_logged(tmp_path, monkeypatch):
+    monkeypatch.setattr(logged_model, "GRACE", 5.0)
+    model = Scripted(delay=0.03, asked=tmp_path / "asked")
     running = compare("self-consistency(temperature=0.5)", toy(30), model, [64],
                       out=tmp_path / "run", concurrency=5, wait=False)  # fmt: skip
     wait_for_responses(tmp_path, 5)
