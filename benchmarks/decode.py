@@ -1,24 +1,28 @@
 """Time the decode loop against transformers' `generate` on the embedded model.
 
-    OMP_NUM_THREADS=1 python benchmarks/decode.py            # the table of benchmarks/decode.md
-    OMP_NUM_THREADS=1 python benchmarks/decode.py --quick    # the same in half a minute
+    OMP_NUM_THREADS=1 python benchmarks/decode.py > benchmarks/decode.md   # five to ten minutes
+    OMP_NUM_THREADS=1 python benchmarks/decode.py --quick                  # one or two
+    OMP_NUM_THREADS=1 python benchmarks/decode.py --bits 100000            # no timing: equal bits
 
 Both sides sample at temperature 1 from the whole distribution, give every token's log-probability
 and the text, in float32, on one thread. Batches: every row draws the same number of tokens (end of
 sequence is switched off), prompts are new to the prefix pool. Problems x samples: rows end by
 themselves; `generate` once per problem with `num_return_sequences`, and once per sample (a subset,
-scaled up). Runs are interleaved; medians of wall and processor seconds. Leave a processor free:
-ratios of processor seconds hardly depend on other load, ratios of wall seconds do.
+compared per token). Runs are interleaved; medians of wall and processor seconds. Leave a processor
+free: other load moves ratios of wall seconds, and those of processor seconds much less.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import os
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +125,48 @@ def embedded(random: bool) -> tuple[Any, Any]:
     return model.eval(), transformers.AutoTokenizer.from_pretrained(TINY)
 
 
+def setting() -> str:
+    """Date, processor, versions, command."""
+    processor = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [x.split(":")[1] for x in cpuinfo.read_text().splitlines() if "model name" in x]
+        processor = f"{len(names)} x {names[0].strip()}" if names else processor
+    versions = ", ".join(f"{m.__name__} {m.__version__}" for m in (torch, transformers, numba))
+    command = " ".join(["python benchmarks/decode.py", *sys.argv[1:]])
+    today, load = datetime.now(UTC).date(), os.getloadavg()[0]
+    return f"{today}, {processor}, load {load:.1f} at the start, {versions}, `{command}`"
+
+
+def equal_bits(
+    model: Any, pieces: TokenBytes, prompts: list[list[int]], least: int, new: int
+) -> str:
+    """Draw the same requests at 64 rows (cold, then warm), 7 and 1; say whether every token and
+    log-probability is the same to the bit."""
+    wanted: list[Any] = []
+    lines, tokens, samples = [], 0, 0
+    loops = {rows: DecodeLoop(FusedStepper(model, max_rows=rows), pieces) for rows in (64, 7, 1)}
+    while tokens < least:
+        requests = [
+            Request(ids, Sampling(), new, SeedPath(1, (i, samples)).key)
+            for i, ids in enumerate(prompts)
+        ]
+        answers = [f.result() for f in [loops[64].submit(r) for r in requests]]
+        wanted += zip(requests, answers, strict=True)
+        tokens += sum(len(a.token_ids) for a in answers)
+        samples += 1
+    for rows, name in ((64, "warm"), (7, "cold"), (1, "cold")):
+        again = [f.result() for f in [loops[rows].submit(r) for r, _ in wanted]]
+        differ = sum(
+            a.token_ids != b.token_ids or a.logprobs != b.logprobs
+            for a, (_, b) in zip(again, wanted, strict=True)
+        )
+        lines.append(f"{rows} rows, {name}: {differ} of {len(wanted)} completions differ")
+    for loop in loops.values():
+        loop.close()
+    return f"{tokens:,} tokens drawn at 64 rows, then again:\n" + "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--random", action="store_true", help="an untrained model")
@@ -130,6 +176,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=16)
     parser.add_argument("--singles", type=int, default=64, help="samples drawn one call each")
     parser.add_argument("--task", default="expressions")
+    parser.add_argument("--bits", type=int, default=0, metavar="TOKENS")
     args = parser.parse_args()
     runs, problems = (3, 40) if args.quick else (5, 200)
     torch.set_num_threads(1)
@@ -140,8 +187,10 @@ def main() -> None:
     prompts = [coder(task.render(p, "chain", "compact")).input_ids for p in task.problems]
     eos, pad = coder.eos_token_id, coder.pad_token_id
 
-    print(f"torch {torch.__version__}, transformers {transformers.__version__}, ", end="")
-    print(f"numba {numba.__version__}, {platform.machine()}; medians of {runs} interleaved runs\n")
+    if args.bits:
+        print(equal_bits(model, pieces, prompts, args.bits, args.new))
+        return
+    print(f"# Decode loop against `generate`\n\n{setting()}, medians of {runs} interleaved runs.\n")
     print("| | ours, tokens/s | generate | ratio | per processor-second | generate | ratio |")
     print("|---|---|---|---|---|---|---|")
     ours = Ours(model, pieces, eos=False)
@@ -167,7 +216,10 @@ def main() -> None:
     name = f"{problems} problems x {args.samples}"
     print(line(f"{name}, against a call a problem", median(a), median(b)))
     print(line(f"{name}, against a call a sample", median(a), median(c)))
-    print(f"\nA call a sample: measured on {args.singles} samples, compared per token.")
+    print(
+        f"\nTokens a second of wall time, then of processor time. Load now {os.getloadavg()[0]:.1f}"
+    )
+    print(f"A call a sample: measured on {args.singles} samples, compared per token.")
     for what, times in (("ours", a), ("a call a problem", b)):
         wall, processor, tokens = median(times)
         print(f"{name}, {what}: {wall:.1f} s ({processor:.1f} processor-s), {tokens:,} tokens.")

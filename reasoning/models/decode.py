@@ -32,6 +32,7 @@ from reasoning.models.stops import TokenBytes, Watch
 __all__ = ["Controls", "Counters", "DecodeLoop", "Request", "Result", "Scored", "Stepper"]
 
 READINGS = 256  # sequences scored between two steps
+IDLE = 5.0  # seconds after which an idle thread ends; the next request starts another
 
 
 @dataclass
@@ -44,7 +45,7 @@ class _Row:
 
 
 class DecodeLoop:
-    """Decodes requests side by side in one daemon thread, started by the first of them.
+    """Decodes requests side by side in one daemon thread, which runs while there are any.
 
     `pieces` gives each token's bytes. Cancelling a future frees its row at the next step. An error
     of the stepper fails the requests in progress with that error and the loop goes on; if even
@@ -83,14 +84,13 @@ class DecodeLoop:
         future: Future[Result] = Future()
         ids = [int(token) for token in request.ids]
         fault = fault_of(ids, self.stepper, 1)
+        limit = min(request.max_tokens, self.stepper.max_positions - len(ids))
         if fault is not None:
             future.set_exception(BadInput(fault))
-            return future
-        if request.max_tokens < 1:
+        elif limit < 1:
             future.set_result(Result((), (), "length", "", 0, 0))
-            return future
-        limit = min(request.max_tokens, self.stepper.max_positions - len(ids))
-        self._put(self._waiting, (replace(request, ids=ids, max_tokens=limit), future), future)
+        else:
+            self._put(self._waiting, (replace(request, ids=ids, max_tokens=limit), future), future)
         return future
 
     def score(self, ids: Sequence[int], start: int) -> Future[Scored]:
@@ -102,8 +102,8 @@ class DecodeLoop:
             fault = f"start must be in 1..{len(ids)}, not {start}"
         if fault is not None:
             future.set_exception(BadInput(fault))
-            return future
-        self._put(self._readings, (ids, start, future), future)
+        else:
+            self._put(self._readings, (ids, start, future), future)
         return future
 
     def close(self) -> None:
@@ -111,8 +111,9 @@ class DecodeLoop:
         with self._wake:
             self._closed = True
             self._wake.notify()
-        if self._thread is not None:
-            self._thread.join()
+            thread = self._thread
+        if thread is not None:
+            thread.join()
 
     def _put(self, queue: deque, item: tuple, future: Future) -> None:
         with self._wake:
@@ -131,11 +132,15 @@ class DecodeLoop:
         if future.cancelled():
             self._cancelled = True
 
+    def _asked(self) -> bool:
+        return bool(self._closed or self._waiting or self._readings or self._rows)
+
     def _run(self) -> None:
         while True:
             with self._wake:
-                while not (self._closed or self._waiting or self._readings or self._rows):
-                    self._wake.wait()
+                if not self._wake.wait_for(self._asked, IDLE):
+                    self._thread = None  # nothing holds a loop that its owner has dropped
+                    return
                 if self._closed:
                     break
             joining: list[tuple[Request, Future[Result]]] = []
@@ -221,15 +226,10 @@ class DecodeLoop:
 
     def _place(self, number: int, row: _Row) -> None:
         self._rows[number] = row
-        sampling, controls = row.request.sampling, self._controls
+        sampling = row.request.sampling
         if sampling.boundary is not None or sampling.stop:
             self._watched[number] = Watch(sampling.boundary, sampling.stop)
-        controls.temperature[number] = sampling.temperature
-        controls.top_k[number] = sampling.top_k
-        controls.top_p[number] = sampling.top_p
-        controls.min_p[number] = sampling.min_p
-        controls.key[number] = row.request.key
-        controls.counter[number] = 0
+        self._controls.put(number, sampling, row.request.key)
         self._limit[number] = row.request.max_tokens
 
     def _step(self) -> None:

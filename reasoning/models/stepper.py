@@ -92,6 +92,12 @@ class Controls:
             np.zeros(rows, np.uint64),
         )
 
+    def put(self, row: int, sampling: Sampling, key: tuple[int, int]) -> None:
+        """Let this row draw its first token by these settings."""
+        self.temperature[row], self.top_k[row] = sampling.temperature, sampling.top_k
+        self.top_p[row], self.min_p[row] = sampling.top_p, sampling.min_p
+        self.key[row], self.counter[row] = key, 0
+
     def take(self, rows: np.ndarray) -> Controls:
         """The controls of these rows, in this order."""
         return Controls(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 
 from evaluators.errors import LabError
 from reasoning.core import Sampling
+from reasoning.models import decode
 from reasoning.models.decode import Controls, DecodeLoop, Request, Result
 
 
@@ -189,6 +192,21 @@ def test_closing_cancels_what_is_left_and_ends_the_thread(start: Any) -> None:
     assert loop._thread is not None and not loop._thread.is_alive()
     with pytest.raises(LabError, match="closed"):
         loop.submit(request("a"))
+
+
+def test_an_idle_thread_ends_and_a_dropped_loop_is_freed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decode, "IDLE", 0.05)
+    loop = DecodeLoop(Script("a1"), Letters())  # type: ignore[arg-type]
+    for _ in range(2):  # the second request starts a thread anew
+        assert loop.submit(request("a")).result(10).text == "1"
+        thread = loop._thread
+        assert thread is not None
+        thread.join(10)
+        assert loop._thread is None
+    gone = weakref.ref(loop)
+    del loop, thread
+    gc.collect()
+    assert gone() is None
 
 
 def test_nothing_granted_is_answered_without_the_model(start: Any) -> None:
