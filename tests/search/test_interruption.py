@@ -104,8 +104,13 @@ def test_killed_at_20_random_moments_it_reports_the_same_and_asks_nothing_twice(
 
 
 def test_calls_in_flight_when_it_stops_are_given_time_to_be_logged(tmp_path, monkeypatch):
+    class Uneven(Scripted):
+        async def generate(self, prompt, sampling, ledger, seed):
+            self.delay = 0.02 * (1 + int(seed.parts[0][-1]) % 4)
+            return await super().generate(prompt, sampling, ledger, seed)
+
     monkeypatch.setattr(logged_model, "GRACE", 5.0)
-    model = Scripted(delay=0.03, asked=tmp_path / "asked")
+    model = Uneven(asked=tmp_path / "asked")
     running = compare("self-consistency(temperature=0.5)", toy(30), model, [64],
                       out=tmp_path / "run", concurrency=5, wait=False)  # fmt: skip
     wait_for_responses(tmp_path, 5)

@@ -106,6 +106,7 @@ def test_arms_share_their_samples():
     three, _ = solve(BestOfN(6, width=1), TASK, Scripted(), PROBLEM)
     texts = [[(t.text, t.seed) for t in s.traces] for s in (one, two, three)]
     assert texts[0] == texts[1] == texts[2]
+    assert [seed for _, seed in texts[0]] == [f"0/toy%2F0/{i}" for i in range(6)]
     assert len({text for text, _ in texts[0]}) > 1
 
 
