@@ -65,6 +65,20 @@ def test_errors_are_left_out_of_pairs_and_counted_beside_the_accuracy(report):
     assert "-" in str(only.table())
 
 
+@pytest.mark.parametrize("arm", ["self-consistency", "best-of-n"])
+def test_a_pair_with_an_error_on_either_side_is_left_out(report, arm):
+    first, *rest = report.select(arm, 48)
+    failed = replace(first, state="error", correct=False)
+    cells = tuple(failed if c.place == first.place else c for c in report.cells)
+    [found] = [d for d in replace(report, cells=cells).differences() if d.arm == "best-of-n"
+               and d.budget == "48"]  # fmt: skip
+    other = "best-of-n" if arm == "self-consistency" else "self-consistency"
+    mine = sum(c.correct for c in rest)
+    theirs = sum(c.correct for c in report.select(other, 48)[1:])
+    sign = 1 if arm == "best-of-n" else -1
+    assert found.difference.value == pytest.approx(sign * (mine - theirs) / 23)
+
+
 def test_means_are_over_settled_problems(report):
     cells, row = report.select("step-resample", 48), report.row("step-resample", 48)
     assert row.completion == pytest.approx(np.mean([c.completion for c in cells]))
