@@ -9,9 +9,10 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evaluators.errors import BadInput
 
@@ -32,8 +33,20 @@ ARMS = (
     SAMPLES,
     STEPS,
 )
-TASKS = ("expressions", "countdown")
-BUDGETS = (32, 128, 512)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A task's difficulty, and the budgets (generated tokens a problem) that suit its chains."""
+
+    options: Mapping[str, Any]
+    budgets: tuple[int, ...]
+
+
+TASKS = {
+    "expressions": Setting({"ops": (8, 10)}, (128, 256, 512)),
+    "countdown": Setting({"numbers": 4}, (32, 128, 512)),
+}
 PROBLEMS, FAST_PROBLEMS = 100, 12
 
 
@@ -57,10 +70,11 @@ def measure(model: LanguageModel, problems: int, seed: int) -> list[Report]:
     from search import compare
 
     reports = []
-    for name in TASKS:
-        print(f"{name}: {problems} problems, {len(ARMS)} strategies, budgets {BUDGETS}", flush=True)
-        task = load_task(name, split="test", n=problems)
-        reports.append(compare(list(ARMS), task, model, list(BUDGETS), seeds=[seed]))
+    for name, setting in TASKS.items():
+        caps = ", ".join(map(str, setting.budgets))
+        print(f"{name}: {problems} problems, {len(ARMS)} strategies, {caps} tokens", flush=True)
+        task = load_task(name, split="test", n=problems, **setting.options)
+        reports.append(compare(list(ARMS), task, model, list(setting.budgets), seeds=[seed]))
     return reports
 
 

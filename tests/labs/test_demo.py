@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from labs.cli import main
-from labs.demo import ARMS, BUDGETS, SAMPLES, STEPS, TASKS
+from labs.demo import ARMS, SAMPLES, STEPS, TASKS
 
 
 @pytest.fixture(scope="module")
@@ -21,12 +21,12 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_it_leaves_a_chart_tables_and_every_trace(done: Path) -> None:
     assert (done / "chart.png").read_bytes().startswith(b"\x89PNG")
-    for task in TASKS:
+    for task, setting in TASKS.items():
         with (done / f"{task}.csv").open() as file:
             rows = list(csv.DictReader(file))
-        assert len(rows) == len(ARMS) * len(BUDGETS)
+        assert len(rows) == len(ARMS) * len(setting.budgets)
         cells = (done / f"{task}.jsonl").read_text().splitlines()
-        assert len(cells) == 1 + 4 * len(ARMS) * len(BUDGETS)
+        assert len(cells) == 1 + 4 * len(ARMS) * len(setting.budgets)
         assert all(json.loads(line)["state"] == "done" for line in cells[1:])
 
 
