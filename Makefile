@@ -11,7 +11,8 @@ STAMP = $(VENV)/.installed-$(EXTRAS)
 COMMA = ,
 CODE = evaluators reasoning search labs benchmarks tests
 
-export OMP_NUM_THREADS ?= 1
+OMP_NUM_THREADS ?= 1
+export OMP_NUM_THREADS
 
 .PHONY: all install demo test lab check lint types layers browser-test constraints clean
 
