@@ -15,9 +15,52 @@ ABOUT = {
 }
 
 
-def page(
-    name: str, training: Mapping[str, Any], parts: Mapping[str, Sequence[Mapping[str, Any]]]
-) -> str:
+Parts = Mapping[str, Sequence[Mapping[str, Any]]]
+
+CLAIMS = (
+    ("A chain beats a direct answer", "greedy chain", "expressions ops=6", "greedy direct",
+     "expressions ops=6"),
+    ("Examples in the prompt define the operator", "greedy direct", "operator shots=4",
+     "greedy direct", "operator shots=0"),
+    ("`terse` shortens the chain", "tokens a chain", "expressions ops=6, no role",
+     "tokens a chain", "expressions ops=6, terse"),
+    ("`careful` is more accurate than `terse`", "greedy chain", "expressions ops=6, careful",
+     "greedy chain", "expressions ops=6, terse"),
+    ("A wrong line is taken back more often than a right one", "writes wait",
+     "expressions ops=5, after a wrong line", "writes wait",
+     "expressions ops=5, after a right line"),
+)  # fmt: skip
+"""What the mixture was meant to teach: (claim, larger row, smaller row), rows by what and
+setting."""
+
+
+def claims(parts: Parts) -> list[str]:
+    """Which ingredients of the mixture took: an effect counts when the intervals do not touch, and
+    judging when the interval of its AUC lies above chance."""
+    rows = {(row["what"], row["setting"]): row for part in parts.values() for row in part}
+    lines = []
+    for claim, *pair in CLAIMS:
+        more, less = rows[pair[0], pair[1]], rows[pair[2], pair[3]]
+        took = more["low"] > less["high"]
+        lines.append(_claim(claim, took, f"{_number(more)} against {_number(less)}"))
+    for (what, setting), row in rows.items():
+        if what == "AUC of good/bad":
+            claim = f"`good` and `bad` tell right from wrong traces ({setting})"
+            lines.append(_claim(claim, row["low"] > 0.5, f"AUC {_number(row)}"))
+    return lines
+
+
+def _claim(claim: str, took: bool, figures: str) -> str:
+    return f"- {claim}: {'took' if took else '**did not take**'} ({figures})."
+
+
+def _number(row: Mapping[str, Any]) -> str:
+    digits = 1 if row["high"] > 1.5 else 3
+    value, low, high = (f"{row[k]:.{digits}f}" for k in ("value", "low", "high"))
+    return f"{value}, {low} to {high}"
+
+
+def page(name: str, training: Mapping[str, Any], parts: Parts) -> str:
     """The card as Markdown, with the settings of the run and every measured row."""
     last = training["curve"][-1]
     settings = training["settings"]
@@ -29,26 +72,24 @@ def page(
         f" {settings['tokens_per_step']:,} tokens on the mixture \"{training['plan']['mixture']}\""
         f" in {last['processor_seconds'] / 60:.1f} processor-minutes on one thread.", "",
         "It reads the compact dialect: `(3+4)*2-5<think>` or `(3+4)*2-5=`, `3 5 7 2=24<think>` or"
-        " `3 5 7 2=24:`, `347+589<think>` or `347+589=`, `3@4=9` lines and then `2@6=`. A finished"
+        " `3 5 7 2=24:`, `347+589<think>` or `347+589=`, lines like `3@4=7` and then `?2@6=`. A finished"
         " trace followed by `check` is answered `good` or `bad`; a first line `terse` or `careful`"
         " sets the role.", "",
         "All figures: held-out test instances, 95 % intervals, by"
-        f" `reasonlab pretrain {name} --measure`.", "",
+        f" `reasonlab pretrain {name} --measure`.", "", "## What the mixture taught", "",
+        *claims(parts), "",
     ]  # fmt: skip
     for title, rows in parts.items():
         lines += [f"## {title}", "", "| what | setting | value | 95 % interval | n |",
                   "|---|---|---|---|---|"]  # fmt: skip
         for row in rows:
-            digits = 1 if row["high"] > 1.5 else 3
-            value, low, high = (f"{row[k]:.{digits}f}" for k in ("value", "low", "high"))
-            lines.append(
-                f"| {row['what']} | {row['setting']} | {value} | {low} to {high} | {row['n']} |"
-            )
+            figures = _number(row).replace(", ", " | ")
+            lines.append(f"| {row['what']} | {row['setting']} | {figures} | {row['n']} |")
         lines.append("")
     return "\n".join(lines)
 
 
-def write(name: str, folder: Path, parts: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+def write(name: str, folder: Path, parts: Parts) -> None:
     """Write `card.json` and `README.md` beside the weights in `folder`."""
     training = json.loads((folder / "training.json").read_text())
     (folder / "card.json").write_text(json.dumps(parts, indent=1) + "\n")

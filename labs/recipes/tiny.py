@@ -33,7 +33,7 @@ FULL_RUN = PretrainSettings(steps=1800, tokens_per_step=3000, seed=1)
 
 PLANS: dict[str, Plan] = {
     "tiny": Plan("tiny", "full", FULL_RUN),
-    "tiny-weak": Plan("tiny", "full", FULL_RUN, stop=800),
+    "tiny-weak": Plan("tiny", "full", FULL_RUN, stop=1200),
     "tiny-student": Plan(
         "student", "direct only", PretrainSettings(steps=1500, tokens_per_step=3000, seed=1)
     ),
