@@ -72,13 +72,14 @@ def page(name: str, training: Mapping[str, Any], parts: Parts) -> str:
         f" {settings['tokens_per_step']:,} tokens on the mixture \"{training['plan']['mixture']}\""
         f" in {last['processor_seconds'] / 60:.1f} processor-minutes on one thread.", "",
         "It reads the compact dialect: `(3+4)*2-5<think>` or `(3+4)*2-5=`, `3 5 7 2=24<think>` or"
-        " `3 5 7 2=24:`, `347+589<think>` or `347+589=`, lines like `3@4=7` and then `?2@6=`. A finished"
-        " trace followed by `check` is answered `good` or `bad`; a first line `terse` or `careful`"
+        " `3 5 7 2=24:`, `347+589<think>` or `347+589=`, lines like `3@4=7` and then"
+        " `?2@6=`. A finished trace followed by `check` is answered `good` or `bad`; a first line `terse` or `careful`"
         " sets the role.", "",
         "All figures: held-out test instances, 95 % intervals, by"
-        f" `reasonlab pretrain {name} --measure`.", "", "## What the mixture taught", "",
-        *claims(parts), "",
+        f" `reasonlab pretrain {name} --measure`.", "", 
     ]  # fmt: skip
+    if training["plan"]["mixture"] == "full":
+        lines += ["## What the mixture taught", "", *claims(parts), ""]
     for title, rows in parts.items():
         lines += [f"## {title}", "", "| what | setting | value | 95 % interval | n |",
                   "|---|---|---|---|---|"]  # fmt: skip
