@@ -29,7 +29,9 @@ SETTINGS = {
 }
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while it lives, playwright keeps an event loop running in this thread, where
+# the tests of other folders could not call asyncio.run.
+@pytest.fixture(scope="module")
 def page() -> Iterator[object]:
     """A browser page; skips where playwright or Chromium is not installed."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -42,7 +44,7 @@ def page() -> Iterator[object]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def jupyter(tmp_path_factory: pytest.TempPathFactory, page: object) -> Iterator[tuple[str, Path]]:
     """A running JupyterLab: its address and the folder it serves."""
     home = tmp_path_factory.mktemp("jupyter")
