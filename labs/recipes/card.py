@@ -72,11 +72,11 @@ def page(name: str, training: Mapping[str, Any], parts: Parts) -> str:
         f" {settings['tokens_per_step']:,} tokens on the mixture \"{training['plan']['mixture']}\""
         f" in {last['processor_seconds'] / 60:.1f} processor-minutes on one thread.", "",
         "It reads the compact dialect: `(3+4)*2-5<think>` or `(3+4)*2-5=`, `3 5 7 2=24<think>` or"
-        " `3 5 7 2=24:`, `347+589<think>` or `347+589=`, lines like `3@4=7` and then"
-        " `?2@6=`. A finished trace followed by `check` is answered `good` or `bad`; a first line `terse` or `careful`"
-        " sets the role.", "",
+        " `3 5 7 2=24:`, `347+589<think>` or `347+589=`, lines like `3@4=7` and then `?2@6=`. A"
+        " finished trace followed by `check` is answered `good` or `bad`; a first line `terse` or"
+        " `careful` sets the role.", "",
         "All figures: held-out test instances, 95 % intervals, by"
-        f" `reasonlab pretrain {name} --measure`.", "", 
+        f" `reasonlab pretrain {name} --measure`.", "",
     ]  # fmt: skip
     if training["plan"]["mixture"] == "full":
         lines += ["## What the mixture taught", "", *claims(parts), ""]
