@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
+from evaluators.errors import BadInput
 from evaluators.problem import Problem
 from evaluators.verdict import Knows, Verdict
 
@@ -212,6 +213,12 @@ class Context:
     ledger: Ledger
     seed: SeedPath
     events: Callable[..., None] = field(default=lambda kind, **data: None)
+
+
+class PromptTooLong(BadInput):
+    """A question that the model's context cannot hold: its problem becomes `error`, others go on.
+
+    A started answer that fills the context is no error: it ends by `length`."""
 
 
 @runtime_checkable

@@ -22,6 +22,7 @@ from reasoning.core import (
     Completion,
     LanguageModel,
     Prompt,
+    PromptTooLong,
     Sampling,
     SeedPath,
     TokenScores,
@@ -65,7 +66,8 @@ class LoggedModel:
     """`model` inside one scope (an arm, a budget, a seed, a problem) of a run.
 
     With `runlog` None nothing is logged, and calls fail in the same way: an error of one call
-    (connection, time-out, a crash of the model) is CallFailed; a LabError is passed on.
+    (connection, time-out, a crash of the model, a prompt too long for it) is CallFailed; any other
+    LabError is passed on.
     """
 
     def __init__(
@@ -236,6 +238,8 @@ def _reserve(ledger: Ledger, wish: Mapping[str, Any]) -> Grant:
 async def _classified(call: Awaitable[R], model: str) -> R:
     try:
         return await call
+    except PromptTooLong as error:
+        raise CallFailed(str(error)) from error
     except (LabError, TypeError, AttributeError, NameError, ImportError):
         raise  # ours say what to do; the others are mistakes in code and concern every call
     except asyncio.CancelledError as error:

@@ -19,7 +19,7 @@ from evaluators.errors import BadInput, LabError
 from evaluators.problem import Problem
 from evaluators.tasks.base import Task
 from evaluators.verdict import Verdict
-from reasoning.core import Context, LanguageModel, SeedPath, Solution, Strategy
+from reasoning.core import Context, LanguageModel, PromptTooLong, SeedPath, Solution, Strategy
 from reasoning.ledger import Budget, Ledger
 from reasoning.logged import CallFailed, LoggedModel, responses
 from reasoning.runlog import RunLog
@@ -203,8 +203,10 @@ class Comparison:
         return await judge(self.task.verifier, problem, text)
 
     def _give_up_if_hopeless(self, error: CallFailed) -> None:
+        # a long question fails at once, before any short one is answered: only all of them tell
+        enough = self._total if isinstance(error.__cause__, PromptTooLong) else HOPELESS
         states = [cell.state for cell in self.cells.values()]
-        if len(states) >= HOPELESS - 1 and "done" not in states:
+        if len(states) + 1 >= enough and "done" not in states:
             raise LabError(f"the first {len(states) + 1} problems all failed: {error}") from error
 
 

@@ -12,8 +12,15 @@ from concurrent.futures import Future
 from itertools import zip_longest
 from typing import Any, Literal, Protocol
 
-from evaluators.errors import BadInput
-from reasoning.core import Completion, Prompt, Sampling, SeedPath, TokenScores, Usage
+from reasoning.core import (
+    Completion,
+    Prompt,
+    PromptTooLong,
+    Sampling,
+    SeedPath,
+    TokenScores,
+    Usage,
+)
 from reasoning.ledger import Grant, Ledger
 from reasoning.models.encode import Encoder
 from reasoning.models.recording import score_key
@@ -74,10 +81,13 @@ class LocalModel:
     async def generate(
         self, prompt: Prompt, sampling: Sampling, ledger: Ledger, seed: SeedPath
     ) -> list[Completion]:
-        """`sampling.n` completions; fewer tokens, perhaps none, where the ledger is short."""
+        """`sampling.n` completions; fewer tokens, perhaps none, where the ledger is short. A
+        started answer that fills the context gets none more, by `length`; raises PromptTooLong."""
         ids = self.encode(prompt)
         if len(ids) >= self.max_positions:
-            raise BadInput(
+            if prompt.prefix or prompt.prefix_ids:
+                return [Completion("", "length", Usage(), (), ())] * sampling.n
+            raise PromptTooLong(
                 f"the prompt has {len(ids)} tokens, but {self.name} reads at most"
                 f" {self.max_positions} with at least one left to write; shorten the prompt"
                 " (fewer examples) or take a model with a longer context"
@@ -111,7 +121,7 @@ class LocalModel:
         tokens = [self._encoder.continuation(prompt, text) for text in continuations]
         for ids in tokens:
             if len(before) + len(ids) > self.max_positions:
-                raise BadInput(
+                raise PromptTooLong(
                     f"prompt and continuation have {len(before)} + {len(ids)} tokens, but"
                     f" {self.name} reads at most {self.max_positions}; shorten one of them"
                 )

@@ -6,7 +6,7 @@ from toy_lab import Scripted, Toy, toy
 
 from evaluators.errors import BadInput, LabError
 from evaluators.problem import Problem
-from reasoning.core import Solution
+from reasoning.core import PromptTooLong, Solution
 from reasoning.ledger import Budget, Price
 from search import BestOfN, Report, SelfConsistency, StepResample, compare, compare_async
 from search.progress import Line, Snapshot, watcher_of
@@ -45,12 +45,16 @@ def test_problems_run_together_but_no_more_than_asked():
     assert model.widest == 3
 
 
-def fails_on(*problems):
+RESET = ConnectionError("connection reset")
+TOO_LONG = PromptTooLong("the prompt has 900 tokens; shorten it")
+
+
+def fails_on(*problems, error=RESET):
     asked = [TASK.render(TASK.problems[i], "chain", "compact") for i in problems]
 
     def fault(question, seed):
         if question in asked:
-            raise ConnectionError("connection reset")
+            raise error
 
     return fault
 
@@ -85,6 +89,17 @@ def test_when_nothing_works_it_raises():
     model = Scripted(fault=fails_on(*range(10)))
     with pytest.raises(LabError, match=r"the first 8 problems all failed: .*connection reset"):
         compare(ARMS[:1], TASK, model, [64], concurrency=2)
+
+
+def test_problems_too_long_for_the_model_are_errors_even_if_they_fail_before_all_others():
+    report = compare(ARMS[:1], TASK, Scripted(fault=fails_on(*range(9), error=TOO_LONG)), [64])
+    assert [cell.state for cell in report.select(report.arms[0], 64)].count("error") == 9
+    assert "900 tokens; shorten it" in report.problem(TASK.problems[0].id).cells[0].reason
+
+
+def test_when_every_problem_is_too_long_it_raises():
+    with pytest.raises(LabError, match=r"the first 10 problems all failed: .*shorten it"):
+        compare(ARMS[:1], TASK, Scripted(fault=fails_on(*range(10), error=TOO_LONG)), [64])
 
 
 @pytest.mark.parametrize("error", [BadInput("key refused (401)"), TypeError("a bug")])
