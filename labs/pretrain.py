@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -63,18 +64,15 @@ def run(argv: list[str]) -> int:
     if options.name not in PLANS:
         raise UnknownName("embedded model", options.name, PLANS)
     folder: Path = options.out or Path("runs") / f"pretrain-{options.name}"
-    curve: list[dict[str, Any]] = []
-
-    def keep(row: dict[str, Any]) -> None:
-        curve.append(row)
-        report(row)
-
     try:
-        weights = train(options.name, folder, seed=options.seed, steps=options.steps, progress=keep)
+        weights = train(
+            options.name, folder, seed=options.seed, steps=options.steps, progress=report
+        )
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt("the same command goes on from the last checkpoint") from stop
-    if curve:
-        print(f"curve: {save_curve(curve, folder)}")
+    # Read back, because a resumed run reports its last part only.
+    curve = json.loads((weights / "training.json").read_text("utf-8"))["curve"]
+    print(f"curve: {save_curve(curve, folder)}")
     print(f"weights: {weights} (load them with hf:{weights})")
     if options.measure:
         from labs.recipes import card, measure
