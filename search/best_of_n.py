@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import exp
+from math import exp, isnan
 from typing import Literal
 
 from evaluators.errors import BadInput
@@ -66,7 +66,8 @@ class BestOfN(Sampler):
         refuse_endless(ctx, self.n, "best-of-n")
         scorer = resolve(self.scorer, ctx.task)
         prompt, sampling = self.prompt(problem, ctx), self.sampling(ctx)
-        early = self.stop is not None or "score" in scorer.needs
+        charged = getattr(scorer, "charged", "score" in scorer.needs)
+        early = self.stop is not None or charged
         traces: list[Trace] = []
         stopped = "budget"
         async for wave in waves(
@@ -103,16 +104,23 @@ class BestOfN(Sampler):
             return answered[0] if answered else None
         if self.vote:
             groups = tally(traces, problem, ctx.task, weights(traces, scorer.scale))
-            return groups[0].members[0]
+            return groups[0].members[0] if groups else None
         return max(known, key=lambda i: traces[i].score or 0.0)  # the first of equals
 
 
 async def scored(
     traces: Sequence[Trace], scorer: Scorer, problem: Problem, ctx: Context
 ) -> list[Trace]:
-    """The traces with their scores; those without an answer are not scored."""
+    """The traces with their scores; those without an answer are not scored. Raises BadInput for a
+    scorer that does not give every trace a number or None."""
     answered = [trace for trace in traces if trace.answer is not None]
-    scores = iter(await scorer.score(problem, answered, ctx) if answered else [])
+    given = await scorer.score(problem, answered, ctx) if answered else []
+    if len(given) != len(answered) or any(s is not None and isnan(s) for s in given):
+        raise BadInput(
+            f"scorer {type(scorer).__name__} must give a number or None for each of"
+            f" {len(answered)} traces, not {list(given)}"
+        )
+    scores = iter(given)
     return [t if t.answer is None else replace(t, score=next(scores)) for t in traces]
 
 

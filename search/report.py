@@ -174,8 +174,10 @@ class Report:
         text += f"{problems} problems" + (f" x {seeds} seeds" if seeds > 1 else "")
         if not self.complete:
             text += f"; stopped: {len(self.cells)} of {self.total} settled"
-        errors = sum(cell.state == "error" for cell in self.cells)
-        return text + (f"; {errors} errors, not counted as wrong" if errors else "")
+        errors = [cell.reason for cell in self.cells if cell.state == "error"]
+        if not errors:
+            return text
+        return f"{text}; {len(errors)} errors, not counted as wrong (the first: {errors[0]})"
 
     def problem(self, problem: str, arm: str | None = None) -> ProblemView:
         """Everything that was done on one problem: traces with steps, verdicts and tokens. Raises

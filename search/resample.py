@@ -15,7 +15,7 @@ from evaluators.problem import Problem
 from evaluators.tasks.base import Task
 from evaluators.verdict import Knows, StepVerifier, Verdict
 from reasoning.core import Completion, Context, Prompt, Sampling, SeedPath, Solution, Step, Trace
-from search.sampler import Sampler, refuse_endless, refuse_greedy, step_of
+from search.sampler import Sampler, refuse_endless, refuse_greedy, step_of, verdict_of
 
 Outcome = Literal["open", "accepted", "finished", "rejected", "cut", "budget"]
 
@@ -181,7 +181,7 @@ def _verdict(
         before = attempt.steps[-1].verdict
         if before is not None and before.answer is not None:
             return before
-    return verifier.check(problem, [*attempt.texts(), completion.text])
+    return verdict_of(verifier, problem, [*attempt.texts(), completion.text])
 
 
 def _trace(attempt: _Attempt, task: Task, seed: SeedPath) -> Trace:

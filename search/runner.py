@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import product
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from search.cell import Cell, budget_label, failed, scope, settled
 from search.describe import describe, fingerprint
 from search.progress import Meter, Snapshot, Watcher, watcher_of
 from search.report import Report
-from search.sampler import judge
+from search.sampler import JudgeFailed, judge
 from search.strategies import knows, label, parse, refuse_unfit
 
 HOPELESS = 8
@@ -58,7 +59,7 @@ class Comparison:
         self.concurrency = concurrency
         self.arms = _arms(strategies)
         self.budgets = {budget_label(b): b for b in _budgets(budgets)}
-        self.seeds = tuple(seeds)
+        self.seeds = (seeds,) if isinstance(seeds, int) else tuple(seeds)
         self._check()
         self._runs: dict[tuple[str, str, int], Ledger] = {}
         self.cells: dict[tuple[str, str, int, str], Cell] = {}
@@ -108,6 +109,9 @@ class Comparison:
     # -- inside -----------------------------------------------------------------------
 
     def _check(self) -> None:
+        for what, given in (("task", self.task), ("model", self.model)):
+            if isinstance(given, str):
+                raise BadInput(f"compare takes a {what}, not its name: load_{what}({given!r})")
         if not self.arms:
             raise BadInput("compare needs at least one strategy")
         if not self.task.problems:
@@ -188,8 +192,8 @@ class Comparison:
         began = time.monotonic()
         try:
             solution = await self.arms[arm].solve(problem, context)
-            verdict = await self._verdict(problem, solution)
-        except CallFailed as error:
+            verdict = await self._verdict(problem, _sound(solution, arm))
+        except (CallFailed, JudgeFailed) as error:
             self._give_up_if_hopeless(error)
             return failed(place, error, ledger, time.monotonic() - began)
         return settled(place, solution, verdict, ledger, time.monotonic() - began)
@@ -202,7 +206,7 @@ class Comparison:
         text = solution.answer if chosen is None else solution.traces[chosen].text
         return await judge(self.task.verifier, problem, text)
 
-    def _give_up_if_hopeless(self, error: CallFailed) -> None:
+    def _give_up_if_hopeless(self, error: LabError) -> None:
         # a long question fails at once, before any short one is answered: only all of them tell
         enough = self._total if isinstance(error.__cause__, PromptTooLong) else HOPELESS
         states = [cell.state for cell in self.cells.values()]
@@ -210,14 +214,26 @@ class Comparison:
             raise LabError(f"the first {len(states) + 1} problems all failed: {error}") from error
 
 
+def _sound(solution: Any, arm: str) -> Solution:
+    """What a strategy returned. Raises BadInput where it is no Solution or names no trace."""
+    if not isinstance(solution, Solution):
+        raise BadInput(f"strategy {arm!r} must return a Solution, not {type(solution).__name__}")
+    if solution.chosen is not None and not 0 <= solution.chosen < len(solution.traces):
+        raise BadInput(
+            f"strategy {arm!r} chose trace {solution.chosen} of {len(solution.traces)}: `chosen`"
+            " counts from 0, None is no trace"
+        )
+    return solution
+
+
 def _arms(strategies: Strategies) -> dict[str, Strategy]:
     if isinstance(strategies, Mapping):
-        return {name: parse(s) if isinstance(s, str) else s for name, s in strategies.items()}
+        return {name: _strategy(item) for name, item in strategies.items()}
     if isinstance(strategies, str) or not isinstance(strategies, Sequence):
         strategies = [strategies]
     arms: dict[str, Strategy] = {}
     for item in strategies:
-        strategy = parse(item) if isinstance(item, str) else item
+        strategy = _strategy(item)
         if label(strategy) in arms:
             raise BadInput(
                 f"strategy {label(strategy)!r} is given twice; name the arms: {{'a': …, 'b': …}}"
@@ -226,11 +242,28 @@ def _arms(strategies: Strategies) -> dict[str, Strategy]:
     return arms
 
 
+def _strategy(item: Strategy | str) -> Strategy:
+    if isinstance(item, str):
+        return parse(item)
+    if isinstance(item, type):
+        raise BadInput(f"{item.__name__} is a class: write {item.__name__}()")
+    if not isinstance(item, Strategy):
+        raise BadInput(f"{item!r} is no strategy: it has no method solve(problem, ctx)")
+    return item
+
+
 def _budgets(budgets: Budgets) -> list[Budget]:
-    listed = list(budgets) if isinstance(budgets, Sequence) else [budgets]
-    if not listed:
+    one = isinstance(budgets, str) or not isinstance(budgets, Iterable)
+    made = [_budget(item) for item in ([budgets] if one else budgets)]
+    if not made:
         raise BadInput("compare needs at least one budget (generated tokens a problem)")
-    made = [b if isinstance(b, Budget) else Budget(tokens=b) for b in listed]
     if len({budget_label(b) for b in made}) < len(made):
         raise BadInput(f"budgets must differ: {[budget_label(b) for b in made]}")
     return made
+
+
+def _budget(item: int | Budget) -> Budget:
+    try:
+        return item if isinstance(item, Budget) else Budget(tokens=index(item))
+    except TypeError as error:
+        raise BadInput(f"a budget is a whole number of tokens or a Budget, not {item!r}") from error

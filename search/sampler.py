@@ -11,11 +11,12 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from evaluators.errors import BadInput
+from evaluators.errors import BadInput, LabError
 from evaluators.problem import Problem
 from evaluators.tasks.base import Format, Task
-from evaluators.verdict import Knows, Verdict, Verifier
+from evaluators.verdict import Knows, StepVerifier, Verdict, Verifier
 from reasoning.core import Completion, Context, Prompt, Sampling, SeedPath, Step, Trace
 from reasoning.prompts import PromptStyle, build
 
@@ -103,8 +104,9 @@ async def waves(
 ) -> AsyncIterator[list[Trace]]:
     """Samples of one problem in waves, each in index order, until `n` or until the budget ends.
 
-    A wave is no wider than `width` and than what is left can pay in full; the last may be one
-    shortened sample.
+    A wave is no wider than `width` and than the tokens and calls left can pay in full; the last may
+    be one shortened sample. What a cap on flops leaves unpaid is asked again when the others have
+    given back what they did not use.
     """
     first = 0
     while n is None or first < n:
@@ -114,11 +116,11 @@ async def waves(
             return
         before = ctx.ledger.spent
         traces = await draw(prompt, sampling, problem, ctx, range(first, first + count))
-        first += count
-        yield [trace for trace in traces if trace.steps]
-        unpaid = any(not trace.steps for trace in traces)
+        paid = [trace for trace in traces if trace.steps]  # the unpaid ones come last
+        first += len(paid)
+        yield paid
         free = ctx.ledger.spent.tokens == before.tokens
-        if unpaid or (n is None and free):  # what costs nothing would go on for ever
+        if not paid or (n is None and free):  # what costs nothing would go on for ever
             return
 
 
@@ -167,6 +169,28 @@ def pieces(text: str, boundary: str) -> list[str]:
     return [piece for piece in text.replace(boundary, boundary + "\0").split("\0") if piece]
 
 
+class JudgeFailed(LabError):
+    """A verifier that broke down on one problem, which becomes `error`; others go on."""
+
+
+def verdict_of(verifier: Verifier | StepVerifier, problem: Problem, work: Any) -> Verdict:
+    """What a verifier says of a text, or of steps. Raises JudgeFailed where it raises, and BadInput
+    where it returns something else than a Verdict."""
+    name = f"verifier {type(verifier).__name__}"
+    try:
+        verdict = verifier.check(problem, work)
+    except LabError:
+        raise
+    except Exception as error:
+        raise JudgeFailed(
+            f"{name} failed on problem {problem.id!r} ({type(error).__name__}: {error}): let it"
+            " return a verdict with score 0 for what it cannot read"
+        ) from error
+    if not isinstance(verdict, Verdict):
+        raise BadInput(f"{name} must return a Verdict, not {type(verdict).__name__}")
+    return verdict
+
+
 _BLOCKING: set[type] = set()  # judges that were seen to take their time
 
 
@@ -175,9 +199,9 @@ async def judge(verifier: Verifier, problem: Problem, text: str) -> Verdict:
     PATIENCE seconds, works in a thread, so that decoding goes on meanwhile."""
     kind = type(verifier)
     if kind in _BLOCKING or getattr(verifier, "slow", False):
-        return await asyncio.to_thread(verifier.check, problem, text)
+        return await asyncio.to_thread(verdict_of, verifier, problem, text)
     began = time.perf_counter()
-    verdict = verifier.check(problem, text)
+    verdict = verdict_of(verifier, problem, text)
     if time.perf_counter() - began > PATIENCE:
         _BLOCKING.add(kind)
     return verdict

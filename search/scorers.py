@@ -16,7 +16,7 @@ from evaluators.tasks.base import Task
 from evaluators.verdict import Knows, StepVerifier, Verifier
 from reasoning.core import Context, LanguageModel, Scorer, Trace
 from reasoning.prompts import PromptStyle, build
-from search.sampler import judge, pieces
+from search.sampler import judge, pieces, verdict_of
 from search.vote import tally
 
 
@@ -61,7 +61,8 @@ class StepsChecked:
         return [self._rate(problem, pieces(t.text, ctx.task.boundary)) for t in traces]
 
     def _rate(self, problem: Problem, steps: Sequence[str]) -> float:
-        said = [self.verifier.check(problem, steps[: i + 1]).passed for i in range(len(steps))]
+        heads = [steps[: i + 1] for i in range(len(steps))]
+        said = [verdict_of(self.verifier, problem, head).passed for head in heads]
         if not said:
             return 0.0
         counted = [bool(passed) for passed in said[:-1] if passed is not None]
@@ -86,6 +87,11 @@ class Likelihood:
     def __post_init__(self) -> None:
         if self.model is not None and "score" not in self.model.can:
             raise BadInput(f"model {self.model.name!r} cannot score a given text; name a local one")
+
+    @property
+    def charged(self) -> bool:
+        """Whether scoring costs tokens."""
+        return self.model is not None
 
     @property
     def needs(self) -> frozenset[str]:

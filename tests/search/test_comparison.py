@@ -1,8 +1,9 @@
 import asyncio
 import json
 
+import numpy as np
 import pytest
-from toy_lab import Scripted, Toy, toy
+from toy_lab import Judge, Scripted, StepJudge, Toy, toy
 
 from evaluators.errors import BadInput, LabError
 from evaluators.problem import Problem
@@ -131,9 +132,68 @@ def test_a_strategy_of_ones_own_is_judged_by_its_answer():
 
 
 @pytest.mark.parametrize(
+    ("solution", "says"),
+    [(None, "must return a Solution, not NoneType"), (Solution("3", (), 5), "chose trace 5 of 0")],
+)
+def test_what_a_strategy_returns_is_looked_at(solution, says):
+    class Mine:
+        async def solve(self, problem, ctx):
+            return solution
+
+    with pytest.raises(BadInput, match=says):
+        compare(Mine(), TASK, Scripted(), [64])
+
+
+class Judged(Toy):
+    """The toy task with a verifier that says what `verdict` returns."""
+
+    @property
+    def verifier(self):
+        return Checker()
+
+
+class Checker(Judge):
+    verdict = Judge.check
+
+    def check(self, problem, text):
+        return self.verdict(problem, text)
+
+
+@pytest.mark.parametrize("strategy", ["chain-of-thought", "best-of-n", "step-resample"])
+def test_a_verifier_that_raises_makes_its_problem_an_error_with_both_names(monkeypatch, strategy):
+    def verdict(self, problem, work):
+        if problem.id == "toy/3":
+            raise KeyError("gold")
+        return (StepJudge if isinstance(work, list) else Judge)().check(problem, work)
+
+    monkeypatch.setattr(Checker, "verdict", verdict)
+    monkeypatch.setattr(Judged, "step_verifier", Checker())
+    report = compare(strategy, Judged("judged", TASK.problems), Scripted(), [64])
+    [failed] = [cell for cell in report.cells if cell.state == "error"]
+    said = "verifier Checker failed on problem 'toy/3' (KeyError: 'gold')"
+    assert failed.problem == "toy/3" and said in failed.reason and said in report.caption()
+
+
+def test_a_verifier_that_returns_no_verdict_is_named(monkeypatch):
+    monkeypatch.setattr(Checker, "verdict", lambda self, problem, text: True)
+    with pytest.raises(BadInput, match="verifier Checker must return a Verdict, not bool"):
+        compare("direct", Judged("judged", TASK.problems), Scripted(), [64])
+
+
+def test_budgets_and_seeds_may_be_numpys_or_alone(tmp_path):
+    report = compare("direct", TASK, Scripted(), np.array([8, 16]), 3, out=tmp_path / "run")
+    assert (report.budgets, report.settings["seeds"]) == (("8", "16"), [3])
+
+
+@pytest.mark.parametrize(
     ("arguments", "says"),
     [
         ({"strategies": []}, "at least one strategy"),
+        ({"strategies": [BestOfN]}, r"write BestOfN\(\)"),
+        ({"strategies": {"mine": 3}}, "3 is no strategy"),
+        ({"task": "toy"}, r"load_task\('toy'\)"),
+        ({"model": "tiny"}, r"load_model\('tiny'\)"),
+        ({"budgets": "128"}, "whole number of tokens"),
         ({"strategies": ["direct", "direct"]}, "given twice"),
         ({"budgets": []}, "at least one budget"),
         ({"budgets": [8, 8]}, "budgets must differ"),

@@ -131,6 +131,12 @@ def test_a_wave_is_as_wide_as_the_budget_pays_in_full():
     assert model.widest == 2
 
 
+def test_flops_that_a_wave_gave_back_are_spent():
+    _, ledger = solve(SelfConsistency(), TASK, Scripted(), PROBLEM, Budget(flops=400))
+    most = 2 * (8 + 40)  # the reservation of one sample: 8 tokens read, 40 written, 2 flops each
+    assert 400 - most < ledger.spent.flops <= 400
+
+
 def test_sampling_without_an_end_is_refused():
     for strategy in (SelfConsistency(), BestOfN(), StepResample()):
         with pytest.raises(BadInput, match="never ends"):

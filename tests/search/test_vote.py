@@ -2,8 +2,9 @@ from fractions import Fraction
 from math import comb, exp
 
 import pytest
-from toy_lab import Scripted, solve, toy
+from toy_lab import Scripted, Toy, solve, toy
 
+from evaluators.errors import BadInput
 from reasoning.core import Step, Trace
 from reasoning.ledger import Budget
 from search import BestOfN, SelfConsistency
@@ -144,3 +145,34 @@ def test_a_reading_model_is_charged_and_what_it_cannot_read_has_no_score():
     assert ledger.spent.tokens <= 60
     assert solution.answer is not None
     assert ledger.spent.completion + ledger.spent.scored == ledger.spent.tokens
+
+
+def test_a_reading_model_is_paid_before_the_next_sample():
+    from search.scorers import Likelihood
+
+    strategy = BestOfN(scorer=Likelihood(model=Scripted()), max_tokens=13)
+    solution, ledger = solve(strategy, TASK, Scripted(), TASK.problems[0], Budget(tokens=60))
+    assert [row.purpose for row in ledger.rows][:4] == ["sample", "score"] * 2
+    assert sum(trace.score is not None for trace in solution.traces) >= 2
+
+
+def test_a_vote_without_a_voter_has_no_winner():
+    class Keyless(Toy):
+        def answer_key(self, problem, text):
+            return None
+
+    strategy, problem = BestOfN(4, vote=True), TASK.problems[0]
+    solution, _ = solve(strategy, Keyless("keyless", (problem,)), Scripted(), problem)
+    assert (solution.answer, solution.chosen) == (None, None)
+
+
+@pytest.mark.parametrize("scores", [[1.0], [float("nan")] * 4])
+def test_a_scorer_that_leaves_traces_out_is_named(scores):
+    class Mine:
+        knows, scale, needs = "nothing", "unit", frozenset()
+
+        async def score(self, problem, traces, ctx):
+            return scores
+
+    with pytest.raises(BadInput, match="scorer Mine must give a number or None for each of 4"):
+        solve(BestOfN(4, scorer=Mine()), TASK, Scripted(), TASK.problems[0])
