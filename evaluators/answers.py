@@ -29,7 +29,7 @@ from evaluators.compare import (
 )
 from evaluators.literals import plain, read_number
 
-__all__ = ["KINDS", "Comparison", "Kind", "canonical", "compare", "equal", "extract"]
+__all__ = ["KINDS", "Comparison", "Kind", "canonical", "compare", "equal", "extract", "marked"]
 
 MAX_TEXT = 50_000
 """Only this many last characters of a text are searched."""
@@ -87,7 +87,8 @@ def extract(text: str, kind: Kind = "math") -> str | None:
     told = _after_thinking(text[-MAX_TEXT:])
     if told is None or not told.strip():
         return None
-    found, content = _last_mark(told)
+    place, content = _last_mark(told)
+    found = place >= 0
     if found and content is None:
         return None
     content = (content or told).strip()
@@ -106,9 +107,18 @@ def _after_thinking(text: str) -> str | None:
     return rest if end else text
 
 
-def _last_mark(text: str) -> tuple[bool, str | None]:
-    """Whether the text marks an answer, and the content of the last mark (`None`: unfinished or
-    empty)."""
+def marked(text: str) -> tuple[int, str] | None:
+    """Where the line of the last mark begins and what is marked (empty if nothing readable);
+    `None` for a text without a mark. Reasoning is read like the rest."""
+    place, content = _last_mark(text[-MAX_TEXT:])
+    if place < 0:
+        return None
+    place += max(0, len(text) - MAX_TEXT)
+    return text.rfind("\n", 0, place) + 1, (content or "").strip()
+
+
+def _last_mark(text: str) -> tuple[int, str | None]:
+    """Where the last mark stands (-1: nowhere), and its content (`None`: unfinished or empty)."""
     marks: list[tuple[int, str | None]] = [
         *_boxes(text),
         *((m.start(1), m[1]) for m in _TAG.finditer(text) if "\\boxed" not in m[1]),
@@ -117,12 +127,11 @@ def _last_mark(text: str) -> tuple[bool, str | None]:
     said = [m.end() for pattern in (_SAID, _HEADING) for m in pattern.finditer(text)]
     place, content = max(marks, key=lambda mark: mark[0], default=(-1, None))
     if said and max(said) > place:
-        content = _statement(text[max(said) :])
-    elif not marks:
-        return False, None
+        place = max(said)
+        content = _statement(text[place:])
     if content is None or not content.strip(" \t\n*_$."):
-        return True, None
-    return True, content
+        return place, None
+    return place, content
 
 
 def _boxes(text: str) -> Iterator[tuple[int, str | None]]:
@@ -184,7 +193,9 @@ def _value(content: str, kind: Kind, marked: bool) -> str | None:
     if read_number(content, percent) is not None:
         return content[:MAX_ANSWER]
     if _NOT.match(content):
-        return _last_number(content)
+        return (
+            _last_number(content) if len(_NUMERAL.findall(content.translate(_MINUS))) > 1 else None
+        )
     if kind == "math" and not _told(content, marked):
         return content[:MAX_ANSWER]
     if marked:

@@ -18,7 +18,6 @@ from evaluators.problem import Problem
 from evaluators.tasks import arithmetic as ar
 from evaluators.tasks import chains, instances
 from evaluators.tasks.base import THINK, Dialect, Format, Task
-from evaluators.tasks.expressions import number
 from evaluators.verdict import Knows, Verdict
 
 TraceKind = Literal["shortest", "backtracking", "repair"]
@@ -82,42 +81,27 @@ class SumVerifier:
 
     def check(self, problem: Problem, text: str) -> Verdict:
         start = time.perf_counter()
-        answer = number(chains.read(text).answer)
+        answer = chains.number(text)
         if answer is None:
             return Verdict(0.0, False, None, "no final answer", time.perf_counter() - start)
         total = sum(problem.fields["terms"])
-        passed = total == int(answer)
+        passed = str(total) == answer
         reason = f"{answer} is the sum" if passed else f"the sum is {total}, not {answer}"
         return Verdict(float(passed), passed, answer, reason, time.perf_counter() - start)
 
 
 @dataclass(frozen=True)
-class ColumnVerifier:
+class ColumnVerifier(chains.ChainVerifier):
     """Accepts the next column with its digits (in any order), the right carry and the right sum."""
 
     knows: Knows = "solution"
 
-    def check(self, problem: Problem, steps: Sequence[str]) -> Verdict:
-        if not steps or not steps[-1].strip():
-            return Verdict(0.0, None, None, "an empty step")
-        last, before = steps[-1], chains.standing(steps[:-1])
-        if chains.is_wait(last):
-            return Verdict(1.0, True, None, "a step is taken back") if before else Verdict(
-                0.0, False, None, "nothing to take back"
-            )  # fmt: skip
-        totals = [_read_line(text) for text in before]
-        if None in totals:
-            return Verdict(0.0, None, None, "a line before cannot be read")
-        sums = [t[1] for t in totals if t is not None]
+    def step(self, problem: Problem, before: Sequence[str], line: str) -> Verdict:
+        sums, read = _sums(before), _read_line(line)
+        if sums is None or read is None:
+            which = "a line before " if sums is None else ""
+            return Verdict(0.0, None, None, f"{which}cannot be read")
         terms = problem.fields["terms"]
-        if chains.is_answer(last):
-            answer = number(chains.read(last).answer)
-            shown = "".join(str(s % 10) for s in reversed(sums[:-1])) if sums else ""
-            right = len(sums) == width(terms) and answer == str(int(f"{sums[-1]}{shown}"))
-            return Verdict(float(right), right, answer, "" if right else "not what the lines say")
-        read = _read_line(last.strip())
-        if read is None:
-            return Verdict(0.0, None, None, "cannot be read")
         if len(sums) >= width(terms):
             return Verdict(0.0, False, None, "there is no further column")
         carry = sums[-1] // 10 if sums else 0
@@ -127,6 +111,21 @@ class ColumnVerifier:
         if sum(want) != read[1]:
             return Verdict(0.0, False, None, f"the column's sum is {sum(want)}, not {read[1]}")
         return Verdict(1.0, True, None, "the next column")
+
+    def answer(self, problem: Problem, before: Sequence[str], text: str) -> Verdict:
+        sums, answer = _sums(chains.formulas(before)), chains.number(text)
+        if sums is None:
+            return Verdict(0.0, None, None, "a line before cannot be read")
+        shown = "".join(str(s % 10) for s in reversed(sums[:-1])) if sums else ""
+        whole = len(sums) == width(problem.fields["terms"])
+        right = whole and answer == str(int(f"{sums[-1]}{shown}"))
+        return Verdict(float(right), right, answer, "" if right else "not what the lines say")
+
+
+def _sums(lines: Sequence[str]) -> list[int] | None:
+    """The sums that the lines name; `None` if one of them cannot be read."""
+    read = [_read_line(line) for line in lines]
+    return None if None in read else [line[1] for line in read if line is not None]
 
 
 def _read_line(text: str) -> tuple[list[int], int] | None:
@@ -186,7 +185,7 @@ class ChainSum(Task):
         )
 
     def extract(self, text: str) -> str | None:
-        return number(chains.read(text).answer)
+        return chains.number(text)
 
     def examples(self, format: Format, dialect: Dialect, k: int) -> list[tuple[str, str]]:
         sample = load("train", n=k, seed=9_001).problems
@@ -203,8 +202,9 @@ class ChainSum(Task):
         ]
 
     def state_key(self, problem: Problem, steps: Sequence[str]) -> Hashable | None:
-        lines = [_read_line(text) for text in chains.standing(steps)]
-        return None if None in lines else tuple(t[1] for t in lines if t is not None)
+        lines = chains.state(steps)
+        sums = None if lines is None else _sums(lines)
+        return None if sums is None else tuple(sums)
 
 
 def key_of(terms: Sequence[int]) -> str:

@@ -6,6 +6,7 @@ solving here.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,12 +18,14 @@ from evaluators.errors import BadInput
 from evaluators.problem import Problem
 from evaluators.tasks import arithmetic as ar
 from evaluators.tasks import chains, instances
-from evaluators.tasks.base import THINK, Dialect, Format, Task
+from evaluators.tasks.base import END_THINK, THINK, Dialect, Format, Task
 from evaluators.tasks.countdown_chain import canonical, composed, follow, line
 from evaluators.tasks.countdown_solver import after, moves, random_instance, solvable, solve
 from evaluators.verdict import Knows, Verdict
 
 TraceKind = Literal["shortest", "backtracking", "repair"]
+OPERATORS = "+-*/×÷−"
+_SPAN = re.compile(r"[\d(][\d+\-*/×÷−() ]*[\d)]")
 
 
 def write_trace(
@@ -55,11 +58,27 @@ def write_trace(
     return chains.write(lines, str(target), dialect), errors
 
 
+def proposed(text: str) -> list[str]:
+    """The proposed expression, then what it is said to equal, out of a final answer. Words around
+    one expression are left out; words around several leave nothing."""
+    told = chains.formula(text)
+    if told is None:
+        spans = [span.strip() for span in _SPAN.findall(text[: ar.MAX_CHARS])]
+        found = {span for span in spans if any(op in span for op in OPERATORS)}
+        return list(found) if len(found) == 1 else []
+    sides = [side.strip() for side in told.split("=")]
+    return sorted(sides, key=lambda side: not any(op in side for op in OPERATORS))
+
+
 def judge_expression(problem: Problem, text: str) -> Verdict:
-    """Whether an expression uses the numbers exactly once each and has the target's value."""
+    """Whether an expression uses the numbers exactly once each and has the target's value. What is
+    said to equal it (`… = 24`) must do so."""
+    sides = proposed(text)
+    if not sides:
+        return Verdict(0.0, False, None, "names several expressions, or none that can be read")
     try:
-        tree = ar.parse(text.partition("=")[0])
-        value = ar.evaluate(tree)
+        tree, *others = map(ar.parse, sides)
+        value, *equals = map(ar.evaluate, (tree, *others))
     except ar.NotAnExpression as error:
         return Verdict(0.0, False, None, f"cannot be read: {error}")
     except ZeroDivisionError:
@@ -69,6 +88,8 @@ def judge_expression(problem: Problem, text: str) -> Verdict:
         return Verdict(0.0, False, answer, "does not use each number exactly once")
     if value != problem.fields["target"]:
         return Verdict(0.0, False, answer, f"gives {value}, not {problem.fields['target']}")
+    if any(other != value for other in equals):
+        return Verdict(0.0, False, answer, f"gives {value} and is said to give something else")
     return Verdict(1.0, True, answer, "reaches the target")
 
 
@@ -86,11 +107,12 @@ class CountdownVerifier:
 
     def _judge(self, problem: Problem, chain: chains.Chain) -> Verdict:
         final = chain.answer or ""
-        if any(op in final for op in "+-*/×÷−"):
+        said = chains.number(f"{END_THINK}{final}")
+        if said is None and final:
             return judge_expression(problem, final)
         if not chain.lines:
             return Verdict(0.0, False, None, "no expression and no chain")
-        if not final:
+        if said is None:
             return Verdict(0.0, False, None, "no final answer")
         progress = follow(problem, chain.lines)
         if progress.error:
@@ -98,31 +120,25 @@ class CountdownVerifier:
         if len(progress.left) != 1:
             return Verdict(0.0, False, None, "does not use every number")
         value, answer = progress.left[0][0], composed(chain.lines)
-        if value != problem.fields["target"] or final != str(value):
-            return Verdict(0.0, False, answer, f"ends at {value} and answers {final}")
+        if value != problem.fields["target"] or said != str(value):
+            return Verdict(0.0, False, answer, f"ends at {value} and answers {said}")
         return Verdict(1.0, True, answer, "reaches the target")
 
 
 @dataclass(frozen=True)
-class MoveVerifier:
+class MoveVerifier(chains.ChainVerifier):
     """Accepts a legal move: numbers that are there, right arithmetic, the right rest."""
 
     knows: Knows = "check"
 
-    def check(self, problem: Problem, steps: Sequence[str]) -> Verdict:
-        if not steps or not steps[-1].strip():
-            return Verdict(0.0, None, None, "an empty step")
-        last, before = steps[-1], chains.standing(steps[:-1])
-        if chains.is_wait(last):
-            return Verdict(1.0, True, None, "a step is taken back") if before else Verdict(
-                0.0, False, None, "nothing to take back"
-            )  # fmt: skip
-        if chains.is_answer(last):
-            return CountdownVerifier().check(problem, "".join(s.rstrip("\n") + "\n" for s in steps))
-        progress = follow(problem, (*before, last.strip()))
+    def step(self, problem: Problem, before: Sequence[str], line: str) -> Verdict:
+        progress = follow(problem, (*before, line))
         if progress.error is None:
             return Verdict(1.0, True, None, "a legal move")
         return Verdict(0.0, None if progress.unparsed else False, None, progress.error)
+
+    def answer(self, problem: Problem, before: Sequence[str], text: str) -> Verdict:
+        return CountdownVerifier().check(problem, "".join(line + "\n" for line in (*before, text)))
 
 
 @dataclass(frozen=True)
@@ -181,7 +197,7 @@ class Countdown(Task):
         if chain.answer is None:
             return None
         try:
-            tree = ar.parse(chain.answer.partition("=")[0])
+            tree = ar.parse("".join(proposed(chain.answer)[:1]))
         except ar.NotAnExpression:
             return None
         return composed(chain.lines) if isinstance(tree, int) else canonical(tree)
@@ -195,8 +211,9 @@ class Countdown(Task):
         ]
 
     def state_key(self, problem: Problem, steps: Sequence[str]) -> Hashable | None:
-        progress = follow(problem, chains.standing(steps))
-        if progress.error:
+        lines = chains.state(steps)
+        progress = None if lines is None else follow(problem, lines)
+        if progress is None or progress.error:
             return None
         return tuple(sorted(value for value, _ in progress.left)), problem.fields["target"]
 

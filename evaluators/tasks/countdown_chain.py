@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 from evaluators.problem import Problem
 from evaluators.tasks import arithmetic as ar
+from evaluators.tasks import chains
 from evaluators.tasks.countdown_solver import Move, after
+
+_SPACED = re.compile(r"\s*([-+*/×÷−=])\s*")
 
 
 def line(state: Sequence[int], move: Move, result: int | None = None) -> str:
@@ -29,11 +33,10 @@ class Progress:
 
 
 def follow(problem: Problem, lines: Sequence[str]) -> Progress:
-    """Follow a chain line by line; stops at the first wrong or unreadable line."""
+    """Follow a chain line by line, prose left out; stops at the first wrong or unreadable line."""
     left = tuple((Fraction(n), int(n)) for n in problem.fields["numbers"])
-    for text in lines:
-        parts = text.split()
-        formula, equals, result = (parts[0] if parts else "").partition("=")
+    for text in chains.formulas(lines):
+        formula, equals, result, rest = _parts(text)
         try:
             tree = ar.parse(formula)
             shown = ar.parse(result) if equals else None
@@ -54,11 +57,19 @@ def follow(problem: Problem, lines: Sequence[str]) -> Progress:
         value = ar.apply(tree[0], picked[0][0], picked[1][0])
         if not isinstance(shown, int) or value != shown:
             return Progress(left, f"{formula} is {value}, not {result}")
-        rest = parts[1:]
+        if rest and not all(map(str.isdigit, rest)):
+            return Progress(left, f"{text!r} cannot be read after the result", unparsed=True)
         if rest and sorted(rest) != sorted(str(p[0]) for p in pool):
             return Progress(left, f"{text!r} lists other numbers than are left")
         left = ((value, (tree[0], picked[0][1], picked[1][1])), *pool)
     return Progress(left)
+
+
+def _parts(text: str) -> tuple[str, bool, str, list[str]]:
+    """The operation, whether `=` follows it, the result, and the numbers listed after that."""
+    words = _SPACED.sub(r"\1", text).replace(",", " ").split()
+    formula, equals, result = (words[0] if words else "").partition("=")
+    return formula, bool(equals), result, words[1:]
 
 
 def canonical(tree: ar.Expression) -> str:
@@ -76,11 +87,11 @@ def composed(lines: Sequence[str]) -> str | None:
     checked and no number looked up, so that a vote over it knows nothing."""
     results: dict[int, ar.Expression] = {}
     tree: ar.Expression | None = None
-    for text in lines:
-        formula, equals, rest = text.partition("=")
+    for text in chains.formulas(lines):
+        formula, equals, result, _ = _parts(text)
         try:
             tree = ar.parse(formula)
-            shown = int(rest.split()[0]) if equals and rest.split() else None
+            shown = int(result) if equals else None
         except (ar.NotAnExpression, ValueError):
             return None
         if isinstance(tree, int) or shown is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Literal
 
 import numpy as np
@@ -100,53 +101,71 @@ class ExpressionVerifier:
     def check(self, problem: Problem, text: str) -> Verdict:
         start = time.perf_counter()
         value = ar.evaluate(ar.parse(problem.fields["expression"]))
-        answer = number(chains.read(text).answer)
+        answer = chains.number(text)
         if answer is None:
             return Verdict(0.0, False, None, "no final answer", time.perf_counter() - start)
-        passed = value == int(answer)
+        passed = value == Fraction(answer)
         reason = f"{answer} is the value" if passed else f"the value is {value}, not {answer}"
         return Verdict(float(passed), passed, answer, reason, time.perf_counter() - start)
 
 
 @dataclass(frozen=True)
-class RewriteVerifier:
-    """Accepts a line that rightly evaluates one or more operations of the line it follows."""
+class RewriteVerifier(chains.ChainVerifier):
+    """Accepts a line that rightly evaluates one or more operations of the line it follows.
+
+    In `a = b` each side follows from the one before; there a side that does not follow may be an
+    aside (`3+4 = 7`), so that the line is not rejected.
+    """
 
     knows: Knows = "solution"
 
-    def check(self, problem: Problem, steps: Sequence[str]) -> Verdict:
-        if not steps or not steps[-1].strip():
-            return Verdict(0.0, None, None, "an empty step")
-        last, before = steps[-1], chains.standing(steps[:-1])
-        if chains.is_wait(last):
-            return Verdict(1.0, True, None, "a step is taken back") if before else Verdict(
-                0.0, False, None, "nothing to take back"
-            )  # fmt: skip
+    def step(self, problem: Problem, before: Sequence[str], line: str) -> Verdict:
         try:
-            old = ar.parse(before[-1] if before else problem.fields["expression"])
-        except ar.NotAnExpression as error:
-            return Verdict(0.0, None, None, f"the line before cannot be read: {error}")
-        if chains.is_answer(last):
-            answer = number(chains.read(last).answer)
-            right = answer is not None and old == int(answer)
-            return Verdict(
-                float(right), right, answer, "" if right else "not the value of the last line"
-            )
-        try:
-            new = ar.parse(last)
+            old, sides = _reached(problem, before), _sides(line)
         except ar.NotAnExpression as error:
             return Verdict(0.0, None, None, f"cannot be read: {error}")
-        if ar.rewrites(old, new):
-            return Verdict(1.0, True, None, "a legal rewrite")
-        return Verdict(0.0, False, None, f"{last.strip()} does not follow from {ar.render(old)}")
+        new = _along(old, sides)
+        if new is None or (new == old and len(sides) == 1):
+            passed = None if "=" in line else False
+            return Verdict(0.0, passed, None, f"{line} does not follow from {ar.render(old)}")
+        if new == old:
+            return Verdict(0.0, None, None, "nothing is worked out")
+        return Verdict(1.0, True, None, "a legal rewrite")
+
+    def answer(self, problem: Problem, before: Sequence[str], text: str) -> Verdict:
+        answer = chains.number(text)
+        try:
+            old = _reached(problem, chains.formulas(before))
+        except ar.NotAnExpression as error:
+            return Verdict(0.0, None, None, f"the line before cannot be read: {error}")
+        right = answer is not None and isinstance(old, int) and old == Fraction(answer)
+        return Verdict(
+            float(right), right, answer, "" if right else "not the value of the last line"
+        )
 
 
-def number(text: str | None) -> str | None:
-    """A non-negative integer of at most 12 digits in canonical form, or `None`."""
-    text = (text or "").strip().rstrip(".")
-    if not text.isascii() or not text.isdigit() or len(text) > ar.MAX_DIGITS:
-        return None
-    return str(int(text))
+def _sides(line: str) -> list[ar.Expression]:
+    """The expressions between the equals signs. Raises NotAnExpression."""
+    return [ar.parse(side) for side in line.removeprefix("=").split("=")]
+
+
+def _along(old: ar.Expression, sides: Sequence[ar.Expression]) -> ar.Expression | None:
+    """The last side if each is the one before or a rewrite of it; `None` otherwise."""
+    for new in sides:
+        if new != old and not ar.rewrites(old, new):
+            return None
+        old = new
+    return old
+
+
+def _reached(problem: Problem, lines: Sequence[str]) -> ar.Expression:
+    """What the problem has been rewritten to: the last line that is an expression, and what is
+    equated to it after that. Raises NotAnExpression."""
+    whole = [at for at, line in enumerate(lines) if "=" not in line]
+    old = ar.parse(lines[whole[-1]] if whole else problem.fields["expression"])
+    for line in lines[whole[-1] + 1 if whole else 0 :]:
+        old = _along(old, _sides(line)) or old
+    return old
 
 
 @dataclass(frozen=True)
@@ -191,7 +210,7 @@ class Expressions(Task):
         )
 
     def extract(self, text: str) -> str | None:
-        return number(chains.read(text).answer)
+        return chains.number(text)
 
     def examples(self, format: Format, dialect: Dialect, k: int) -> list[tuple[str, str]]:
         ops = [ar.size(ar.parse(p.fields["expression"])) for p in self.problems[:50]] or [4]
@@ -208,9 +227,9 @@ class Expressions(Task):
         ]  # fmt: skip
 
     def state_key(self, problem: Problem, steps: Sequence[str]) -> Hashable | None:
-        lines = chains.standing(steps)
+        lines = chains.state(steps)
         try:
-            return ar.render(ar.parse(lines[-1] if lines else problem.fields["expression"]))
+            return None if lines is None else ar.render(_reached(problem, lines))
         except ar.NotAnExpression:
             return None
 

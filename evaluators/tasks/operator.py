@@ -17,7 +17,6 @@ from evaluators.errors import BadInput
 from evaluators.problem import Problem
 from evaluators.tasks import chains, instances
 from evaluators.tasks.base import Dialect, Format, Task
-from evaluators.tasks.expressions import number
 from evaluators.verdict import Knows, Verdict
 
 KINDS: Mapping[str, Callable[[int, int], int]] = {
@@ -38,7 +37,7 @@ class ReferenceVerifier:
 
     def check(self, problem: Problem, text: str) -> Verdict:
         start = time.perf_counter()
-        answer = number(chains.read(text).answer)
+        answer = chains.number(text)
         passed = answer is not None and answer == problem.answer
         reason = "the stored answer" if passed else f"the stored answer is {problem.answer}"
         return Verdict(float(passed), passed, answer, reason, time.perf_counter() - start)
@@ -71,7 +70,7 @@ class Operator(Task):
         return f"{told}hat is {question}? Reply with one line: Answer: <number>"
 
     def extract(self, text: str) -> str | None:
-        return number(chains.read(text).answer)
+        return chains.number(text)
 
 
 def random_instance(rng: np.random.Generator, shots: tuple[int, int]) -> instances.Instance:
