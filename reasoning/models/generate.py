@@ -52,9 +52,7 @@ class Draws(tf.LogitsProcessor):
         self.steps = self.tokens = 0
         self.controls = Controls.empty(len(rows))
         for i, row in enumerate(rows):
-            for name in ("temperature", "top_k", "top_p", "min_p"):
-                getattr(self.controls, name)[i] = getattr(row.request.sampling, name)
-            self.controls.key[i] = row.request.key
+            self.controls.put(i, row.request.sampling, row.request.key)
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         self.controls.counter[:] = self.steps

@@ -94,7 +94,8 @@ class Controls:
 
     def put(self, row: int, sampling: Sampling, key: tuple[int, int]) -> None:
         """Let this row draw its first token by these settings."""
-        self.temperature[row], self.top_k[row] = sampling.temperature, sampling.top_k
+        self.temperature[row] = sampling.temperature
+        self.top_k[row] = min(sampling.top_k, 1 << 31)  # no vocabulary is larger
         self.top_p[row], self.min_p[row] = sampling.top_p, sampling.min_p
         self.key[row], self.counter[row] = key, 0
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from evaluators.errors import LabError
+from reasoning.core import Sampling
 from reasoning.models.draw import draw, logprobs_of, uniforms
 from reasoning.models.stepper import Controls
 
@@ -113,3 +114,18 @@ def test_logits_that_are_no_numbers_are_refused(bad: float) -> None:
     logits[1, 2] = bad
     with pytest.raises(LabError, match="row 1"):
         draw(logits, controls(3))
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        Sampling(temperature=1e-6), Sampling(temperature=1e-310), Sampling(min_p=1.0),
+        Sampling(top_p=1e-12), Sampling(top_k=1), Sampling(temperature=1e-6, top_k=10**20),
+    ],
+)  # fmt: skip
+def test_extreme_controls_leave_the_most_likely_token(sampling: Sampling) -> None:
+    logits = np.random.default_rng(3).normal(size=(8, 40)).astype(np.float32)
+    made = Controls.empty(8)
+    for row in range(8):
+        made.put(row, sampling, (row, 5))
+    assert draw(logits, made)[0].tolist() == logits.argmax(axis=1).tolist()
