@@ -206,7 +206,8 @@ class Solution:
 
 @dataclass(frozen=True)
 class Context:
-    """What a strategy works with on one problem. `events(kind, **data)` reports progress."""
+    """What a strategy works with on one problem. `events(kind, **data)` reports progress
+    to the run log, where there is one."""
 
     task: Task
     model: LanguageModel

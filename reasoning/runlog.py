@@ -52,7 +52,9 @@ class RunLog:
                 self._lock.close()
                 raise
         except OSError as error:
-            raise LabError(f"the run folder {self.folder} cannot be used: {error}") from error
+            raise LabError(
+                f"the run folder {self.folder} cannot be written: {error}; name another folder"
+            ) from error
 
     def _open(self, resume: bool) -> None:
         record = self.folder / RUN
@@ -68,6 +70,11 @@ class RunLog:
                     f"{self.folder} was run with other settings; restore them or name another"
                     " folder. Changed: " + "; ".join(changes)
                 )
+        elif (self.folder / EVENTS).exists():
+            raise BadInput(
+                f"{self.folder} has {EVENTS} but no {RUN}, so nobody knows what was run; restore"
+                f" {RUN} or name another folder"
+            )
         else:
             _replace(record, {"settings": self.settings, "versions": versions()})
         path = self.folder / EVENTS
@@ -171,9 +178,12 @@ def _short(value: Any, limit: int = 80) -> str:
 
 def _read_record(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text("utf-8"))
+        record = json.loads(path.read_text("utf-8"))
     except ValueError as error:
         raise BadInput(f"{path} is damaged ({error}); restore it or name another folder") from error
+    if not isinstance(record, dict) or "settings" not in record:
+        raise BadInput(f"{path} holds no settings of a run; name another folder")
+    return record
 
 
 def _replace(path: Path, value: Any) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+from evaluators.errors import BadInput
 from evaluators.verdict import Verdict
 from reasoning.core import SeedPath, Solution, Step, Trace
 from reasoning.ledger import Budget, Ledger, Row
@@ -67,10 +68,17 @@ class Cell:
 
     @staticmethod
     def from_row(row: Mapping[str, Any]) -> Cell:
-        """A cell from its JSON values; keys of a log event beside them are left out."""
+        """A cell from its JSON values; keys of a log event beside them are left out. Raises
+        BadInput for values that are no cell of this version."""
         names = {f.name for f in fields(Cell)}
         known = {key: value for key, value in row.items() if key in names}
-        return Cell(**{**known, "traces": tuple(_trace(t) for t in row.get("traces", ()))})
+        try:
+            return Cell(**{**known, "traces": tuple(_trace(t) for t in row.get("traces", ()))})
+        except (TypeError, KeyError, ValueError, AttributeError) as error:
+            raise BadInput(
+                f"a logged cell cannot be read ({error}): read it with the version that wrote it"
+                " (run.json names it), or run again into another folder"
+            ) from error
 
     def as_charge(self) -> Row:
         """The cell as one ledger row of its run."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import product
 from operator import index
@@ -143,6 +143,7 @@ class Comparison:
             "task": self.task.name,
             "problems": len(self.task.problems),
             "data": fingerprint(self.task.problems),
+            "judges": [describe(self.task.verifier), describe(self.task.step_verifier)],
             "dialect": self.model.dialect,
             "model": json.loads(json.dumps(dict(self.model.fingerprint()), default=str)),
         }
@@ -188,7 +189,8 @@ class Comparison:
         per_problem = Budget(caps.tokens, caps.calls, caps.flops)
         ledger = Ledger(per_problem, parent=self._run_ledger(arm, budget, seed))
         model = LoggedModel(self.model, self._log, scope(*place), self._past)
-        context = Context(self.task, model, ledger, SeedPath(seed, (problem.id,)))
+        events = self._events(scope(*place))
+        context = Context(self.task, model, ledger, SeedPath(seed, (problem.id,)), events)
         began = time.monotonic()
         try:
             solution = await self.arms[arm].solve(problem, context)
@@ -197,6 +199,15 @@ class Comparison:
             self._give_up_if_hopeless(error)
             return failed(place, error, ledger, time.monotonic() - began)
         return settled(place, solution, verdict, ledger, time.monotonic() - began)
+
+    def _events(self, where: str) -> Callable[..., None]:
+        """What a strategy reports of its progress, for the log."""
+
+        def tell(kind: str, **data: Any) -> None:
+            if self._log is not None:
+                self._log.append("event", scope=where, name=kind, data=describe(data))
+
+        return tell
 
     async def _verdict(self, problem: Problem, solution: Solution) -> Verdict:
         """The task's verdict on the chosen answer, for the accuracy: no arm knows it."""

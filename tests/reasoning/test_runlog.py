@@ -138,3 +138,23 @@ def test_the_record_names_the_versions(tmp_path):
 def test_a_folder_without_a_run_is_named(tmp_path):
     with pytest.raises(BadInput, match="holds no run"):
         read_settings(tmp_path / "none")
+
+
+@pytest.mark.parametrize("text", ["[]", "{}"])
+def test_a_record_of_something_else_is_refused(tmp_path, text):
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(BadInput, match=r"run.json holds no settings of a run"):
+        RunLog(tmp_path, SETTINGS, resume=True)
+
+
+def test_events_without_a_record_are_not_taken_over(tmp_path):
+    RunLog(tmp_path, SETTINGS).close()
+    (tmp_path / "run.json").unlink()
+    with pytest.raises(BadInput, match=r"events.jsonl but no run.json"):
+        RunLog(tmp_path, SETTINGS, resume=True)
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LabError, match=r"file/run cannot be written: .*name another folder"):
+        RunLog(tmp_path / "file" / "run", SETTINGS)

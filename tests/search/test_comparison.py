@@ -324,3 +324,30 @@ def test_settings_hold_what_decides_the_result(tmp_path):
     assert settings["knows"] == {"best-of-n(n=4)": "reference", "self-consistency": "nothing",
                                  "step-resample": "solution"}  # fmt: skip
     assert settings["model"] == {"name": "scripted", "right": 0.7}
+
+
+def test_another_judge_of_the_same_problems_is_a_changed_setting(tmp_path):
+    compare("direct", TASK, Scripted(), [16], out=tmp_path)
+    with pytest.raises(BadInput, match="judges"):
+        compare("direct", Judged("toy", TASK.problems), Scripted(), [16], out=tmp_path, resume=True)
+
+
+def test_what_a_strategy_tells_is_in_the_log(tmp_path):
+    from reasoning.runlog import read_events
+
+    report = compare("step-resample", TASK, Scripted(0.3), [64], out=tmp_path)
+    told = [event for event in read_events(tmp_path) if event["kind"] == "event"]
+    assert {event["name"] for event in told} == {"rejected"}
+    assert {event["data"]["problem"] for event in told} <= {cell.problem for cell in report.cells}
+
+
+def test_a_cell_of_another_version_is_refused_with_a_remedy(tmp_path):
+    compare("direct", TASK, Scripted(), [16], out=tmp_path)
+    events = tmp_path / "events.jsonl"
+    events.write_text(events.read_text().replace('"logprob":', '"log_probability":'))
+    for read in (
+        lambda: Report.load(tmp_path),
+        lambda: compare("direct", TASK, Scripted(), [16], out=tmp_path, resume=True),
+    ):
+        with pytest.raises(BadInput, match="read it with the version that wrote it"):
+            read()
