@@ -43,8 +43,11 @@ def build(task: Task, problem: Problem, style: PromptStyle, dialect: Dialect) ->
     worked examples."""
     if style.format not in task.formats:
         raise UnknownName(f"prompt format for task {task.name!r}", style.format, task.formats)
-    shots = task.examples(style.format, dialect, style.shots) if style.shots else []
     question = task.render(problem, style.format, dialect)
+    shots = task.examples(style.format, dialect, style.shots) if style.shots else []
+    if any(asked == question for asked, _ in shots):  # a training problem may be one of them
+        more = task.examples(style.format, dialect, style.shots + 1)
+        shots = [shot for shot in more if shot[0] != question]
     if dialect == "compact":
         head = [style.role + "\n"] if style.role else []
         shown = [f"{asked}{answered}\n\n" for asked, answered in shots]

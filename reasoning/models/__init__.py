@@ -12,14 +12,15 @@ from typing import Any
 from evaluators.errors import BadInput, UnknownName
 from reasoning.core import LanguageModel
 
-MODELS = {
+MODELS: dict[str, str | Callable[..., LanguageModel]] = {
     "tiny": "0.85 M parameters, trained here on the embedded tasks; compact dialect",
     "tiny-weak": "the same shape, stopped early: room for search and training",
     "tiny-student": "a quarter of the size, direct answers only: a student to teach",
     "hf:PATH-or-NAME": "a causal model of transformers, from a folder or the hub",
     "recorded:FILE": "prompts and completions replayed from a JSONL file",
 }
-"""What `load_model` takes, each with one line on what it is."""
+"""What `load_model` takes, each with one line on what it is. Under a name of your own
+put a function that makes the model; it is called with the options."""
 
 
 def load_model(
@@ -46,6 +47,8 @@ def load_model(
         kind, _, rest = name.partition(":")
         if kind in LOADERS and rest:
             model = LOADERS[kind](name, rest, options)
+        elif callable(own := MODELS.get(name)):
+            model = own(**options)
         elif name in MODELS and kind not in LOADERS:
             model = _embedded(name, options)
         else:

@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from architectures import byte_tokenizer, saved
 
+import reasoning
 from evaluators.errors import BadInput, UnknownName
 from reasoning import Ledger, Message, Prompt, Sampling, SeedPath, load_model
 from reasoning.models.encode import Encoder
@@ -50,6 +51,18 @@ def test_a_wrong_name_lists_the_known_ones(name: str) -> None:
         assert isinstance(error.value, UnknownName)
         for known in ("tiny", "tiny-weak", "tiny-student", "hf:PATH-or-NAME", "recorded:FILE"):
             assert known in str(error.value)
+
+
+def test_a_model_of_ones_own_has_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Mine:
+        def __init__(self, size: int = 1) -> None:
+            self.size = size
+
+    monkeypatch.setitem(reasoning.MODELS, "mine", Mine)  # type: ignore[arg-type]
+    assert load_model("mine").size == 1  # type: ignore[attr-defined]
+    assert load_model("mine", size=3).size == 3  # type: ignore[attr-defined]
+    with pytest.raises(UnknownName, match="mine"):
+        load_model("mime")
 
 
 def test_a_missing_folder_says_so_at_once(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ from evaluators import BadInput, UnknownName, load_task
 from evaluators.tasks.base import THINK
 from reasoning.prompts import ROLES, PromptStyle, build
 
+STYLE = PromptStyle(shots=2)
+
 TASKS = ("expressions", "countdown", "chain-sum")
 
 
@@ -63,3 +65,15 @@ def test_what_a_task_lacks_is_named() -> None:
         PromptStyle(shots=-1)
     with pytest.raises(UnknownName, match="'chain'"):
         PromptStyle("chian")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("dialect", ["compact", "plain"])
+def test_a_training_problem_is_not_its_own_worked_example(dialect) -> None:
+    task = load_task("countdown", "train", n=3, seed=9_001)  # what the examples are made from
+    shots = task.examples("chain", dialect, 2)
+    question = task.render(task.problems[0], "chain", dialect)
+    assert question in dict(shots), "the case is not met"
+    text = "".join(m.content for m in build(task, task.problems[0], STYLE, dialect).messages)
+    assert text.count(question) == 1
+    for asked, _ in task.examples("chain", dialect, 3)[1:]:
+        assert asked in text
