@@ -20,7 +20,7 @@ from evaluators.tasks import arithmetic as ar
 from evaluators.tasks import chains, instances
 from evaluators.tasks.base import END_THINK, THINK, Dialect, Format, Task
 from evaluators.tasks.countdown_chain import canonical, composed, follow, line
-from evaluators.tasks.countdown_solver import after, moves, random_instance, solvable, solve
+from evaluators.tasks.countdown_solver import Move, after, moves, random_instance, solvable, solve
 from evaluators.verdict import Knows, Verdict
 
 TraceKind = Literal["shortest", "backtracking", "repair"]
@@ -44,18 +44,31 @@ def write_trace(
     lines: list[str] = []
     errors: list[int] = []
     detour = int(rng.integers(len(path))) if kind != "shortest" else -1
+    if kind == "backtracking":  # at the next place that has a wrong way to go; the last always has
+        while not _dead_ends(_walked(state, path[:detour]), target):
+            detour += 1
     for at, move in enumerate(path):
         if at == detour and kind == "repair":
             near = [move[3] + d for d in (-10, -2, -1, 1, 2, 10) if move[3] + d > 0]
             errors.append(len(lines))
             lines += [line(state, move, int(rng.choice(near))), chains.WAIT]
         elif at == detour:
-            dead = [m for m in moves(state) if not solvable(after(state, m), target)]
-            if dead:
-                lines += [line(state, dead[int(rng.integers(len(dead)))]), chains.WAIT]
+            dead = _dead_ends(state, target)
+            lines += [line(state, dead[int(rng.integers(len(dead)))]), chains.WAIT]
         lines.append(line(state, move))
         state = after(state, move)
     return chains.write(lines, str(target), dialect), errors
+
+
+def _walked(state: tuple[int, ...], path: Sequence[Move]) -> tuple[int, ...]:
+    for move in path:
+        state = after(state, move)
+    return state
+
+
+def _dead_ends(state: tuple[int, ...], target: int) -> list[Move]:
+    """The moves into states that cannot reach the target."""
+    return [move for move in moves(state) if not solvable(after(state, move), target)]
 
 
 def proposed(text: str) -> list[str]:

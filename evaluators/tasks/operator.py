@@ -16,7 +16,7 @@ import numpy as np
 from evaluators.errors import BadInput
 from evaluators.problem import Problem
 from evaluators.tasks import chains, instances
-from evaluators.tasks.base import Dialect, Format, Task
+from evaluators.tasks.base import END_THINK, Dialect, Format, Task
 from evaluators.verdict import Knows, Verdict
 
 KINDS: Mapping[str, Callable[[int, int], int]] = {
@@ -31,15 +31,18 @@ MAX_INPUT = 9
 
 @dataclass(frozen=True)
 class ReferenceVerifier:
-    """Passes the completion whose final answer is the stored one."""
+    """Passes the completion whose final number is the stored one."""
 
     knows: Knows = "reference"
 
     def check(self, problem: Problem, text: str) -> Verdict:
         start = time.perf_counter()
+        wanted = chains.number(f"{END_THINK}{problem.answer or ''}")
+        if wanted is None:
+            raise BadInput(f"the reference answer {problem.answer!r} is no number; give a number")
         answer = chains.number(text)
-        passed = answer is not None and answer == problem.answer
-        reason = "the stored answer" if passed else f"the stored answer is {problem.answer}"
+        passed = answer == wanted
+        reason = "the stored answer" if passed else f"the stored answer is {wanted}"
         return Verdict(float(passed), passed, answer, reason, time.perf_counter() - start)
 
 

@@ -83,6 +83,7 @@ EXTRACT = [
     ("last-resort-word-number", "number", "in group A2 nobody", None,
      "digits inside a word are no number"),
     ("last-resort-percent", "number", "so it grew by 150%", "150%", "the sign stays"),
+    ("not-5-and-no-more", "number", "The answer is not 5.", None, "a number is denied, none named"),
     ("not-5-it-is-6", "number", "The answer is not 5, it is 6.", "6",
      "math-verify takes 5; what is denied is not the answer"),
     ("not-5-it-is-6-bare", "math", "not 5, it is 6", "6", "the same without a mark"),

@@ -57,6 +57,16 @@ def test_accuracy_counts_every_row_and_blank_lines_are_none(
     assert out[-1] == "accuracy 0.6667 (2/3)"
 
 
+def test_a_gold_number_may_be_written_in_any_way(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"gold": gold, "completion": "14-5\n9\n**Answer:** 9"} for gold in (9, 9.0, " 9 ", 8)]
+    assert main(["check", "expressions", write(tmp_path, *rows)]) == 0
+    assert capsys.readouterr().out.endswith("accuracy 0.7500 (3/4)\n")
+    assert main(["check", "expressions", write(tmp_path, {"gold": "nine", "completion": "9"})]) == 2
+    assert "rows.jsonl:1: the reference answer 'nine' is no number" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("row", "said"),
     [
