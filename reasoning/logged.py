@@ -83,6 +83,10 @@ class LoggedModel:
         self.flops_per_token = model.flops_per_token
         self._past = past or {}
 
+    def beside(self, model: LanguageModel) -> LoggedModel:
+        """Another model in the same scope of the same run: a scorer's own."""
+        return LoggedModel(model, self.runlog, self.scope, self._past)
+
     def fingerprint(self) -> Mapping[str, Any]:
         return self.inner.fingerprint()
 
@@ -104,7 +108,8 @@ class LoggedModel:
         self, prompt: Prompt, continuations: Sequence[str], ledger: Ledger
     ) -> list[TokenScores]:
         """As the model's own; raises CallFailed."""
-        key = f"{self.scope}|score|{_digest(_plain(prompt), list(continuations))}"
+        asked = _digest(self.name, _plain(prompt), list(continuations))
+        key = f"{self.scope}|score|{asked}"
         found = await self._answered(key, ledger)
         if found is not None:
             return [TokenScores(tuple(r["tokens"]), tuple(r["logprobs"])) for r in found]

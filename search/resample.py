@@ -76,6 +76,7 @@ class StepResample(Sampler):
         sampling = replace(sampling, boundary=ctx.task.boundary)
         traces: list[Trace] = []
         fallback: int | None = None
+        spare: _Attempt | None = None
         stopped, number = "done", 0
         while self.restarts is None or number <= self.restarts:
             before = ctx.ledger.spent.tokens
@@ -85,11 +86,13 @@ class StepResample(Sampler):
             if attempt.steps or attempt.refused:
                 traces.append(_trace(attempt, ctx.task, seed))
             if attempt.outcome == "accepted":
+                if spare is not None:
+                    _give_up(spare, ctx)
                 return Solution(
                     traces[-1].answer, tuple(traces), len(traces) - 1, stopped_by="accepted"
                 )
             if attempt.outcome == "finished" and traces[-1].answer and fallback is None:
-                fallback = len(traces) - 1
+                fallback, spare = len(traces) - 1, attempt
             else:
                 _give_up(attempt, ctx)
             if attempt.outcome == "budget" or ctx.ledger.exhausted():

@@ -102,7 +102,9 @@ class Likelihood:
     ) -> list[float | None]:
         if self.model is not None:
             prompt = build(ctx.task, problem, PromptStyle(), self.model.dialect)
-            read = await self.model.score(prompt, [t.text for t in traces], ctx.ledger)
+            beside = getattr(ctx.model, "beside", None)  # in a run: what it reads is logged too
+            reader = self.model if beside is None else beside(self.model)
+            read = await reader.score(prompt, [t.text for t in traces], ctx.ledger)
             sums = [(sum(r.logprobs), len(r.logprobs)) if r.logprobs else None for r in read]
         else:
             sums = [None if t.logprob is None else (t.logprob, t.tokens) for t in traces]

@@ -11,6 +11,7 @@ from reasoning.core import PromptTooLong, Solution
 from reasoning.ledger import Budget, Price
 from search import BestOfN, Report, SelfConsistency, StepResample, compare, compare_async
 from search.progress import Line, Snapshot, watcher_of
+from search.scorers import Likelihood
 
 ARMS = ("chain-of-thought", "self-consistency", "best-of-n", "step-resample")
 TASK = toy(10)
@@ -351,3 +352,29 @@ def test_a_cell_of_another_version_is_refused_with_a_remedy(tmp_path):
     ):
         with pytest.raises(BadInput, match="read it with the version that wrote it"):
             read()
+
+
+def test_what_a_scorers_own_model_read_is_not_read_again_and_its_failure_is_an_error(tmp_path):
+    def gone(question, seed):
+        raise ConnectionError("gone")
+
+    class Reader(Scripted):
+        name = "reader"
+
+        async def score(self, prompt, continuations, ledger):
+            if self.fault is not None:
+                self.fault(prompt.messages[-1].content, None)
+            return await super().score(prompt, continuations, ledger)
+
+    def run(reader, folder, **more):
+        arms = {"read": BestOfN(2, scorer=Likelihood(model=reader))}
+        return compare(arms, toy(3), Scripted(), [200], out=tmp_path / folder, **more)
+
+    first, second = Reader(), Reader()
+    whole = run(first, "a")
+    events = tmp_path / "a" / "events.jsonl"
+    lines = events.read_text().splitlines(True)
+    events.write_text("".join(line for line in lines if '"kind":"cell"' not in line))
+    assert run(second, "a", resume=True).facts() == whole.facts()
+    assert first.read > 0 and second.read == 0
+    assert [cell.state for cell in run(Reader(fault=gone), "b").cells] == ["error"] * 3

@@ -143,3 +143,23 @@ def test_draws_depend_on_attempt_step_and_try():
     root = SeedPath(0, (PROBLEM.id,)).text
     assert all(row.key.startswith(root + "/trace/") for row in ledger.rows)
     assert solution.traces
+
+
+def test_a_fallback_that_was_not_needed_is_discarded():
+    class Late(StepJudge):
+        """Accepts nothing before the second attempt has begun."""
+
+        starts = 0
+
+        def check(self, problem, steps):
+            Late.starts += len(steps) == 1
+            verdict = super().check(problem, steps)
+            return verdict if Late.starts > 1 else Verdict(0.0, None, None, "unread")
+
+    class Judged(Toy):
+        step_verifier = Late()
+
+    task = Judged("judged", TASK.problems)
+    solution, ledger = solve(StepResample(), task, Scripted(1.0), PROBLEM, Budget(tokens=200))
+    assert (solution.chosen, solution.stopped_by) == (1, "accepted")
+    assert [row.discarded for row in ledger.rows] == ["not accepted"] * 6 + [None] * 6
