@@ -67,8 +67,8 @@ def gain(report: Report, arm: str, low: str, high: str):
     """Accuracy at `high` minus at `low`, paired by problem and seed."""
     a, b = report.select(arm, high), report.select(arm, low)
     names = [cell.problem for cell in a]
-    hits = ([float(c.correct) for c in cells] for cells in (a, b))
-    return paired_bootstrap(*hits, np.random.default_rng(0), names)
+    more, less = ([float(c.correct) for c in cells] for cells in (a, b))
+    return paired_bootstrap(more, less, np.random.default_rng(0), names)
 
 
 def main() -> None:

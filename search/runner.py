@@ -20,7 +20,7 @@ from evaluators.errors import BadInput, LabError
 from evaluators.problem import Problem
 from evaluators.tasks.base import Task
 from evaluators.verdict import Verdict
-from reasoning.core import Context, LanguageModel, PromptTooLong, SeedPath, Solution, Strategy
+from reasoning.core import Context, LanguageModel, BadPrompt, SeedPath, Solution, Strategy
 from reasoning.ledger import Budget, Ledger
 from reasoning.logged import CallFailed, LoggedModel, responses
 from reasoning.runlog import RunLog
@@ -219,7 +219,7 @@ class Comparison:
 
     def _give_up_if_hopeless(self, error: LabError) -> None:
         # a long question fails at once, before any short one is answered: only all of them tell
-        enough = self._total if isinstance(error.__cause__, PromptTooLong) else HOPELESS
+        enough = self._total if isinstance(error.__cause__, BadPrompt) else HOPELESS
         states = [cell.state for cell in self.cells.values()]
         if len(states) + 1 >= enough and "done" not in states:
             raise LabError(f"the first {len(states) + 1} problems all failed: {error}") from error
@@ -264,8 +264,10 @@ def _strategy(item: Strategy | str) -> Strategy:
 
 
 def _budgets(budgets: Budgets) -> list[Budget]:
-    one = isinstance(budgets, str) or not isinstance(budgets, Iterable)
-    made = [_budget(item) for item in ([budgets] if one else budgets)]
+    if isinstance(budgets, Iterable) and not isinstance(budgets, str):
+        made = [_budget(item) for item in budgets]
+    else:
+        made = [_budget(budgets)]
     if not made:
         raise BadInput("compare needs at least one budget (generated tokens a problem)")
     if len({budget_label(b) for b in made}) < len(made):
@@ -273,7 +275,7 @@ def _budgets(budgets: Budgets) -> list[Budget]:
     return made
 
 
-def _budget(item: int | Budget) -> Budget:
+def _budget(item: Any) -> Budget:
     try:
         return item if isinstance(item, Budget) else Budget(tokens=index(item))
     except TypeError as error:
