@@ -160,6 +160,13 @@ def roles(model: LanguageModel, n: int) -> list[Row]:
     return rows
 
 
+def beginning(name: str, problem: Problem, error: bool, rng: np.random.Generator) -> str:
+    """The first lines of a right chain; the last of them wrong with `error`."""
+    text, errors = WRITERS[name].write_trace(problem, "repair", "compact", rng)
+    lines, at = text.splitlines(keepends=True), errors[0]  # then `wait`, then the right line
+    return "".join([*lines[:at], lines[at if error else at + 2]])
+
+
 def repair(model: LanguageModel, n: int) -> list[Row]:
     """Chains forced to begin with a wrong line, and with the right one.
 
@@ -171,12 +178,7 @@ def repair(model: LanguageModel, n: int) -> list[Row]:
         task = load_task(name, n=n, **options)
         rng = np.random.default_rng(1)
         for label, error in (("after a wrong line", True), ("after a right line", False)):
-            forced = []
-            for problem in task.problems:
-                text, errors = WRITERS[name].write_trace(problem, "repair", "compact", rng)
-                lines = text.splitlines(keepends=True)
-                at = errors[0] if error else max(0, errors[0] - 1)
-                forced.append("".join(lines[: at + 1]))
+            forced = [beginning(name, problem, error, rng) for problem in task.problems]
             prompts = [
                 replace(build(task, problem, PromptStyle(), "compact"), prefix=before)
                 for problem, before in zip(task.problems, forced, strict=True)

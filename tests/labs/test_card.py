@@ -48,6 +48,19 @@ def test_a_truncated_completion_is_wrong_whatever_it_says() -> None:
         assert measure.judged(task, task.problems[0], Completion(text, finish, Usage())) is right
 
 
+@pytest.mark.parametrize("name", ["expressions", "countdown"])
+def test_a_forced_beginning_is_right_but_for_its_last_line(name: str) -> None:
+    task = load_task(name, n=30)
+    rng = np.random.default_rng(0)
+    for problem in task.problems:
+        for error in (False, True):
+            lines = measure.beginning(name, problem, error, rng).splitlines(keepends=True)
+            passed = [
+                task.step_verifier.check(problem, lines[: i + 1]).passed for i in range(len(lines))
+            ]
+            assert passed == [True] * (len(lines) - 1) + [not error]
+
+
 AUC = [
     ("perfect", [1, 1, 0, 0], [4, 3, 2, 1], 1.0), ("reversed", [0, 0, 1, 1], [4, 3, 2, 1], 0.0),
     ("all equal", [1, 0, 1, 0], [1, 1, 1, 1], 0.5), ("one pair wrong", [1, 0, 1], [3, 2, 1], 0.5),
