@@ -216,10 +216,9 @@ class Context:
     events: Callable[..., None] = field(default=lambda kind, **data: None)
 
 
-class PromptTooLong(BadInput):
-    """A question that the model's context cannot hold: its problem becomes `error`, others go on.
-
-    A started answer that fills the context is no error: it ends by `length`."""
+class BadPrompt(BadInput):
+    """A question that the model cannot read (too long, empty, no text): its problem becomes
+    `error`, others go on. A started answer that fills the context is none: it ends by `length`."""
 
 
 @runtime_checkable

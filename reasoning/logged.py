@@ -19,10 +19,10 @@ from typing import Any, Literal, TypeVar, cast
 from evaluators.errors import LabError
 from reasoning.budget import Price
 from reasoning.core import (
+    BadPrompt,
     Completion,
     LanguageModel,
     Prompt,
-    PromptTooLong,
     Sampling,
     SeedPath,
     TokenScores,
@@ -243,7 +243,7 @@ def _reserve(ledger: Ledger, wish: Mapping[str, Any]) -> Grant:
 async def _classified(call: Awaitable[R], model: str) -> R:
     try:
         return await call
-    except PromptTooLong as error:
+    except BadPrompt as error:
         raise CallFailed(str(error)) from error
     except (LabError, TypeError, AttributeError, NameError, ImportError):
         raise  # ours say what to do; the others are mistakes in code and concern every call

@@ -112,7 +112,7 @@ class DecodeLoop:
             self._closed = True
             self._wake.notify()
             thread = self._thread
-        if thread is not None:
+        if thread is not None and thread is not threading.current_thread():  # a future's callback
             thread.join()
 
     def _put(self, queue: deque, item: tuple, future: Future) -> None:

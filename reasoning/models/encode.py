@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from evaluators.errors import BadInput
-from reasoning.core import Prompt
+from reasoning.core import BadPrompt, Prompt
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,12 @@ class Encoder:
             ) from error
 
     def ids(self, prompt: Prompt) -> list[int]:
-        """All ids that the model reads. Raises BadInput for an empty prompt."""
+        """All ids that the model reads. Raises BadPrompt for an empty one, or one of no text."""
         after = "" if prompt.prefix_ids is not None else prompt.prefix
         ids = self.start() + self.plain(self.text(prompt) + after)
         ids += prompt.prefix_ids or ()
         if not ids:
-            raise BadInput(f"an empty prompt cannot be continued by {self.name}; write something")
+            raise BadPrompt(f"an empty prompt cannot be continued by {self.name}; write something")
         return ids
 
     def continuation(self, prompt: Prompt, text: str) -> list[int]:
@@ -67,6 +67,12 @@ class Encoder:
 
     def plain(self, text: str) -> list[int]:
         """The ids of a string, no special tokens added."""
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise BadPrompt(
+                f"half a character at {error.start} ({error}); mend the text"
+            ) from error
         return self.tokenizer.encode(text, add_special_tokens=False)
 
     def start(self) -> list[int]:

@@ -13,9 +13,9 @@ from itertools import zip_longest
 from typing import Any, Literal, Protocol
 
 from reasoning.core import (
+    BadPrompt,
     Completion,
     Prompt,
-    PromptTooLong,
     Sampling,
     SeedPath,
     TokenScores,
@@ -82,12 +82,12 @@ class LocalModel:
         self, prompt: Prompt, sampling: Sampling, ledger: Ledger, seed: SeedPath
     ) -> list[Completion]:
         """`sampling.n` completions; fewer tokens, perhaps none, where the ledger is short. A
-        started answer that fills the context gets none more, by `length`; raises PromptTooLong."""
+        started answer that fills the context gets none more, by `length`; raises BadPrompt."""
         ids = self.encode(prompt)
         if len(ids) >= self.max_positions:
             if prompt.prefix or prompt.prefix_ids:
                 return [Completion("", "length", Usage(), (), ())] * sampling.n
-            raise PromptTooLong(
+            raise BadPrompt(
                 f"the prompt has {len(ids)} tokens, but {self.name} reads at most"
                 f" {self.max_positions} with at least one left to write; shorten the prompt"
                 " (fewer examples) or take a model with a longer context"
@@ -121,7 +121,7 @@ class LocalModel:
         tokens = [self._encoder.continuation(prompt, text) for text in continuations]
         for ids in tokens:
             if len(before) + len(ids) > self.max_positions:
-                raise PromptTooLong(
+                raise BadPrompt(
                     f"prompt and continuation have {len(before)} + {len(ids)} tokens, but"
                     f" {self.name} reads at most {self.max_positions}; shorten one of them"
                 )

@@ -106,9 +106,9 @@ class Watch:
     """
 
     def __init__(self, boundary: str | None, stop: Sequence[str]) -> None:
-        self._marks = [(mark.encode(), "stop") for mark in stop]
+        self._marks = [(mark.encode("utf-8", "surrogatepass"), "stop") for mark in stop]
         if boundary:
-            self._marks.append((boundary.encode(), "boundary"))
+            self._marks.append((boundary.encode("utf-8", "surrogatepass"), "boundary"))
         self._marks.sort(key=lambda mark: (mark[1] == "boundary", -len(mark[0])))
         self._reach = max((len(mark) for mark, _ in self._marks), default=1) - 1
         self._tail = b""

@@ -194,6 +194,20 @@ def test_closing_cancels_what_is_left_and_ends_the_thread(start: Any) -> None:
         loop.submit(request("a"))
 
 
+def test_a_callback_of_a_future_may_close_the_loop(start: Any) -> None:
+    loop, said = start(Script("a1")), []
+
+    def close(future: Any) -> None:
+        loop.close()
+        said.append("closed")
+
+    future = loop.submit(request("a"))
+    future.add_done_callback(close)
+    future.result(5)
+    loop._thread.join(5)
+    assert said == ["closed"]
+
+
 def test_an_idle_thread_ends_and_a_dropped_loop_is_freed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decode, "IDLE", 0.05)
     loop = DecodeLoop(Script("a1"), Letters())  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ from architectures import byte_tokenizer
 
 from evaluators.errors import LabError
 from reasoning import Budget, Ledger, Message, Prompt, Sampling, SeedPath
-from reasoning.core import PromptTooLong
+from reasoning.core import BadPrompt
 from reasoning.models.encode import Encoder
 from reasoning.models.local import LocalModel
 from reasoning.models.stepper import Request, Result, Scored
@@ -155,9 +155,18 @@ def test_a_request_carries_the_prompt_ids_and_the_key_of_its_path() -> None:
 def test_a_question_that_fills_the_context_is_refused_and_a_started_answer_ends_by_length() -> None:
     loop, ledger = Scripted(), Ledger()
     model = local(loop)
-    with pytest.raises(PromptTooLong, match="99 tokens, but m reads at most 99"):
+    with pytest.raises(BadPrompt, match="99 tokens, but m reads at most 99"):
         asyncio.run(model.generate(Prompt((Message("user", "x" * 99),)), Sampling(8), ledger, SEED))
     started = Prompt((Message("user", "x" * 50),), "y" * 49)
     made = asyncio.run(model.generate(started, Sampling(8, n=2), ledger, SEED))
     assert [(one.text, one.finish) for one in made] == [("", "length")] * 2
+    assert not ledger.rows and not loop.requests
+
+
+@pytest.mark.parametrize(("text", "says"), [("", "empty prompt"), ("2\ud800", "character at 1")])
+def test_a_question_of_no_text_is_refused_without_a_charge(text: str, says: str) -> None:
+    loop, ledger = Scripted(), Ledger()
+    with pytest.raises(BadPrompt, match=says):
+        call = local(loop).generate(Prompt((Message("user", text),)), Sampling(8), ledger, SEED)
+        asyncio.run(call)
     assert not ledger.rows and not loop.requests

@@ -32,6 +32,7 @@ CASES = [
     ("stop-before-a-boundary-in-one-token", "\n", ("END",), ["1END\n"], (0, "stop", 1)),
     ("stop-goes-before-the-same-boundary", "\n", ("\n",), ["1", "\n"], (1, "stop", 1)),
     ("the-longer-of-two-that-end-together", None, ("d", "and"), ["an", "d"], (1, "stop", 0)),
+    ("half-a-character-is-never-written", "\udc00", ("\ud800",), ["a", "\ufffd"], None),
     ("non-ascii-stop", None, ("✓",), ["a", "✓b"], (1, "stop", 1)),
 ]
 

@@ -7,7 +7,7 @@ from toy_lab import Judge, Scripted, StepJudge, Toy, toy
 
 from evaluators.errors import BadInput, LabError
 from evaluators.problem import Problem
-from reasoning.core import PromptTooLong, Solution
+from reasoning.core import BadPrompt, Solution
 from reasoning.ledger import Budget, Price
 from search import BestOfN, Report, SelfConsistency, StepResample, compare, compare_async
 from search.progress import Line, Snapshot, watcher_of
@@ -48,7 +48,7 @@ def test_problems_run_together_but_no_more_than_asked():
 
 
 RESET = ConnectionError("connection reset")
-TOO_LONG = PromptTooLong("the prompt has 900 tokens; shorten it")
+TOO_LONG = BadPrompt("the prompt has 900 tokens; shorten it")
 
 
 def fails_on(*problems, error=RESET):
