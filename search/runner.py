@@ -20,7 +20,7 @@ from evaluators.errors import BadInput, LabError
 from evaluators.problem import Problem
 from evaluators.tasks.base import Task
 from evaluators.verdict import Verdict
-from reasoning.core import Context, LanguageModel, BadPrompt, SeedPath, Solution, Strategy
+from reasoning.core import BadPrompt, Context, LanguageModel, SeedPath, Solution, Strategy
 from reasoning.ledger import Budget, Ledger
 from reasoning.logged import CallFailed, LoggedModel, responses
 from reasoning.runlog import RunLog

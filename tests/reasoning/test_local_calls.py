@@ -166,7 +166,7 @@ def test_a_question_that_fills_the_context_is_refused_and_a_started_answer_ends_
 @pytest.mark.parametrize(("text", "says"), [("", "empty prompt"), ("2\ud800", "character at 1")])
 def test_a_question_of_no_text_is_refused_without_a_charge(text: str, says: str) -> None:
     loop, ledger = Scripted(), Ledger()
+    call = local(loop).generate(Prompt((Message("user", text),)), Sampling(8), ledger, SEED)
     with pytest.raises(BadPrompt, match=says):
-        call = local(loop).generate(Prompt((Message("user", text),)), Sampling(8), ledger, SEED)
         asyncio.run(call)
     assert not ledger.rows and not loop.requests
