@@ -67,14 +67,21 @@ def take_imports(argv: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def bring(modules: Sequence[str]) -> None:
-    """Import the user's modules, the current folder first. Raises BadInput for one not found."""
-    if modules and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    for name in modules:
+    """Import the user's modules, by name (the current folder first) or by the path of a file.
+    Raises BadInput for one not found."""
+    for given in modules:
+        file = Path(given)
+        by_path = file.suffix == ".py" or len(file.parts) > 1
+        folder, name = (file.resolve().parent, file.stem) if by_path else (Path.cwd(), given)
+        if str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
         try:
-            import_module(name.removesuffix(".py").replace("/", "."))
+            import_module(name)
         except ModuleNotFoundError as error:
-            raise BadInput(f"--import {name}: {error}") from error
+            raise BadInput(
+                f"--import {given}: {error}; name a module that is installed or stands in the"
+                " current folder, or give the path of its file"
+            ) from error
 
 
 def dispatch(argv: Sequence[str]) -> int:

@@ -36,12 +36,18 @@ def ask(task_name: str, text: str) -> Asked:
         except json.JSONDecodeError as error:
             raise BadInput(f"the problem is not JSON: {error}") from error
         if make is None:
-            raise BadInput(f"task {task_name!r} takes no single problem")
+            raise BadInput(
+                f"task {task_name!r} takes no single problem: its class has no from_fields(fields);"
+                " `reasonlab compare` asks the problems that it holds"
+            )
         problem = make(fields)
     else:
         parse = getattr(task, "parse_problem", None)
         if parse is None:
-            raise BadInput(f"task {task_name!r} has no notation of one line for a problem")
+            raise BadInput(
+                f"task {task_name!r} has no notation of one line for a problem; give its fields as"
+                " a JSON object: '{\"question\": ...}'"
+            )
         problem = parse(text)
     return Asked(replace(task, problems=(problem,)), problem)
 

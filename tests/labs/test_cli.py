@@ -87,4 +87,24 @@ def test_a_module_that_cannot_be_found_exits_2(
 ) -> None:
     stub(monkeypatch, lambda argv: 0)
     assert cli.main(["--import", "no_such_module_here", "stub"]) == 2
-    assert "no_such_module_here" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "no_such_module_here" in said and "current folder" in said
+
+
+@pytest.mark.parametrize("form", ["absolute", "relative", "without ending"])
+def test_a_module_can_be_named_by_its_file(
+    form: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "deep").mkdir()
+    file = tmp_path / "deep" / "mine_by_path.py"
+    file.write_text("LOADED = True\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    stub(monkeypatch, lambda argv: 0 if "mine_by_path" in sys.modules else 1)
+    named = {
+        "absolute": str(file),
+        "relative": "deep/mine_by_path.py",
+        "without ending": "./deep/mine_by_path",
+    }
+    assert cli.main(["stub", "--import", named[form]]) == 0
+    sys.modules.pop("mine_by_path")
