@@ -99,7 +99,8 @@ def _by_problem(report: Report, arm: str) -> tuple[dict[str, Floats], dict[str, 
 
 
 def _interpolated(x: float, spent: Floats, right: Floats) -> float:
-    """Accuracy of a baseline at `x` mean tokens: arrays are (problems, budgets)."""
-    at, accuracy = spent.mean(axis=0), right.mean(axis=0)
+    """Accuracy of a baseline at `x` mean tokens: arrays are (problems, budgets). Less than one
+    token counts as one, as in the chart."""
+    at, accuracy = np.maximum(spent.mean(axis=0), 1.0), right.mean(axis=0)
     order = np.argsort(at)
-    return float(np.interp(np.log(x), np.log(at[order]), accuracy[order]))
+    return float(np.interp(np.log(max(x, 1.0)), np.log(at[order]), accuracy[order]))

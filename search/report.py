@@ -164,8 +164,11 @@ class Report:
         )  # fmt: skip
 
     def table(self) -> Table:
-        """The numbers as a table: text when printed, HTML in a notebook."""
-        return Table(_HEAD, [_shown(row) for row in self.rows()], self.caption())
+        """The numbers as a table: text when printed, HTML in a notebook. Its caption says why the
+        first problem failed that did."""
+        reasons = (cell.reason for cell in self.cells if cell.state == "error")
+        why = next((f" (the first: {reason})" for reason in reasons), "")
+        return Table(_HEAD, [_shown(row) for row in self.rows()], self.caption() + why)
 
     def caption(self) -> str:
         """Task, model, number of problems, and what is missing."""
@@ -174,10 +177,8 @@ class Report:
         text += f"{problems} problems" + (f" x {seeds} seeds" if seeds > 1 else "")
         if not self.complete:
             text += f"; stopped: {len(self.cells)} of {self.total} settled"
-        errors = [cell.reason for cell in self.cells if cell.state == "error"]
-        if not errors:
-            return text
-        return f"{text}; {len(errors)} errors, not counted as wrong (the first: {errors[0]})"
+        errors = sum(cell.state == "error" for cell in self.cells)
+        return text + (f"; {errors} errors, not counted as wrong" if errors else "")
 
     def problem(self, problem: str, arm: str | None = None) -> ProblemView:
         """Everything that was done on one problem: traces with steps, verdicts and tokens. Raises

@@ -172,7 +172,7 @@ def test_a_verifier_that_raises_makes_its_problem_an_error_with_both_names(monke
     report = compare(strategy, Judged("judged", TASK.problems), Scripted(), [64])
     [failed] = [cell for cell in report.cells if cell.state == "error"]
     said = "verifier Checker failed on problem 'toy/3' (KeyError: 'gold')"
-    assert failed.problem == "toy/3" and said in failed.reason and said in report.caption()
+    assert failed.problem == "toy/3" and said in failed.reason and said in str(report.table())
 
 
 def test_a_verifier_that_returns_no_verdict_is_named(monkeypatch):

@@ -46,6 +46,14 @@ def test_an_arm_against_itself_differs_by_nothing() -> None:
         assert (d.value, d.low, d.high) == pytest.approx((0, 0, 0))
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_budget_of_nothing_is_a_point_like_others() -> None:
+    rows = both("a", "1", (False, False), (0, 0)) + both("a", "2", (True, True), (4, 4))
+    rows += both("b", "1", (False, False), (0, 0)) + both("b", "2", (True, True), (16, 16))
+    nothing, some = at_equal_tokens(report(rows), "a", "b")
+    assert (nothing.baseline, some.baseline) == pytest.approx((0.0, 0.5))
+
+
 def test_missing_arms_and_empty_overlaps_are_named() -> None:
     rows = both("a", "1", (True, False), (12, 18)) + both("a", "2", (True, True), (30, 50))
     with pytest.raises(UnknownName, match="arm"):
