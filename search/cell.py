@@ -1,7 +1,7 @@
 """Cell: what one arm made of one problem at one budget and seed, as plain data for log and report.
 
-A cell is `done` or `error`. An error is a problem whose calls failed: it is counted beside the
-accuracy, never scored 0, and run again when the run is resumed.
+A cell is `done` or `error`. An error is a problem whose calls or verifier failed: it is counted
+beside the accuracy, never scored 0, and run again when the run is resumed.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def settled(
 def failed(
     place: tuple[str, str, int, str], error: BaseException, ledger: Ledger, seconds: float
 ) -> Cell:
-    """The cell of a problem whose calls failed."""
+    """The cell of a problem whose calls or verifier failed."""
     return Cell(*place, state="error", reason=str(error), seconds=seconds, **_spent(ledger))
 
 

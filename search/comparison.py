@@ -2,8 +2,9 @@
 
 Many problems run at once, so that a local model decodes them in one batch and a server answers
 them together. Settled cells and every response are logged when `out` names a folder; a run that was
-stopped or killed is resumed from there. One failed call makes its problem an `error`; what concerns
-every call (a wrong name, a wrong option, a full disk) raises.
+stopped or killed is resumed from there. A failed call, a question that the model cannot read or a
+verifier that breaks down makes its problem an `error`; what concerns every problem (a wrong name, a
+wrong option, a full disk) raises.
 """
 
 from __future__ import annotations
