@@ -14,6 +14,16 @@ ABOUT = {
     " it has never seen a chain.",
 }
 
+READS = {
+    "full": "It reads the compact dialect: `(3+4)*2-5<think>` or `(3+4)*2-5=`, `3 5 7 2=24<think>`"
+    " or `3 5 7 2=24:`, `347+589<think>` or `347+589=`, lines like `3@4=7` and then `?2@6=`. It was"
+    " also trained to answer `check` after a finished trace by `good` or `bad`, and to follow a"
+    " first line `terse` or `careful`.",
+    "direct only": "It reads direct questions in the compact dialect: `(3+4)*2-5=`,"
+    " `3 5 7 2=24:`, `347+589=`, lines like `3@4=7` and then `?2@6=`. Chains, roles and `check` are"
+    " not part of its training.",
+}
+"""What a model of each mixture reads."""
 
 Parts = Mapping[str, Sequence[Mapping[str, Any]]]
 
@@ -64,6 +74,7 @@ def page(name: str, training: Mapping[str, Any], parts: Parts) -> str:
     """The card as Markdown, with the settings of the run and every measured row."""
     last = training["curve"][-1]
     settings = training["settings"]
+    full = training["plan"]["mixture"] == "full"
     lines = [
         "---", "license: apache-2.0", "library_name: transformers", "---", "",
         f"# {name}", "", ABOUT.get(name, ""), "",
@@ -71,14 +82,11 @@ def page(name: str, training: Mapping[str, Any], parts: Parts) -> str:
         f" `reasonlab pretrain {name}` (seed {settings['seed']}): {last['step']} steps of about"
         f" {settings['tokens_per_step']:,} tokens on the mixture \"{training['plan']['mixture']}\""
         f" in {last['processor_seconds'] / 60:.1f} processor-minutes on one thread.", "",
-        "It reads the compact dialect: `(3+4)*2-5<think>` or `(3+4)*2-5=`, `3 5 7 2=24<think>` or"
-        " `3 5 7 2=24:`, `347+589<think>` or `347+589=`, lines like `3@4=7` and then `?2@6=`. A"
-        " finished trace followed by `check` is answered `good` or `bad`; a first line `terse` or"
-        " `careful` sets the role.", "",
+        READS["full" if full else "direct only"], "",
         "All figures: held-out test instances, 95 % intervals, by"
         f" `reasonlab pretrain {name} --measure`.", "",
     ]  # fmt: skip
-    if training["plan"]["mixture"] == "full":
+    if full:
         lines += ["## What the mixture taught", "", *claims(parts), ""]
     for title, rows in parts.items():
         lines += [f"## {title}", "", "| what | setting | value | 95 % interval | n |",
