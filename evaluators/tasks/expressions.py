@@ -193,8 +193,13 @@ class Expressions(Task):
         try:
             tree = ar.parse(fields["expression"])
             value = ar.evaluate(tree)
-        except (ar.NotAnExpression, ZeroDivisionError) as error:
-            raise BadInput(f"{fields['expression']!r} is no expression: {error}") from error
+        except ZeroDivisionError as error:
+            raise BadInput(f"{fields['expression']!r} divides by zero; it has no value") from error
+        except ar.NotAnExpression as error:
+            raise BadInput(
+                f"{fields['expression']!r} is no expression: {error}; write integers, + - * / and"
+                " brackets, like (3+4)*2-5"
+            ) from error
         return Problem("expressions/own", {"expression": ar.render(tree)}, str(value))
 
     def render(self, problem: Problem, format: Format, dialect: Dialect) -> str:

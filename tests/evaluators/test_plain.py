@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from evaluators import BadInput
 from evaluators.tasks import chain_sum, chains, countdown, expressions
 
 TASKS = {
@@ -100,6 +101,12 @@ def test_an_own_expression_may_have_a_negative_or_broken_value() -> None:
         for mark in ("</think>", "Answer: "):
             assert expressions.TASK.verifier.check(problem, mark + right).passed
             assert expressions.TASK.verifier.check(problem, mark + wrong).passed is False
+
+
+def test_an_own_expression_that_cannot_be_asked_says_how_to_write_one() -> None:
+    for text, said in (("1/(2-2)", "divides by zero"), ("3 plus 4", r"like \(3\+4\)")):
+        with pytest.raises(BadInput, match=said):
+            expressions.Expressions.parse_problem(text)
 
 
 def test_long_texts_take_no_long_time() -> None:
