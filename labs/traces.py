@@ -10,6 +10,7 @@ from evaluators.problem import Problem
 from evaluators.tasks.base import Task
 from evaluators.verdict import Verdict
 from reasoning.core import Solution, Trace
+from search.sampler import pieces
 
 MARKS = {True: "✓", False: "✗", None: "?"}
 _COLOURS = {
@@ -32,16 +33,9 @@ class JudgedStep:
         return MARKS[self.verdict.passed if self.verdict else None]
 
 
-def split_steps(text: str, boundary: str) -> list[str]:
-    """The pieces of a text, each with the boundary that ends it."""
-    parts = text.split(boundary)
-    steps = [part + boundary for part in parts[:-1]]
-    return [*steps, parts[-1]] if parts[-1] else steps
-
-
 def judge_steps(task: Task, problem: Problem, text: str) -> list[JudgedStep]:
     """Every step of a written trace, judged after the steps before it."""
-    steps = split_steps(text, task.boundary)
+    steps = pieces(text, task.boundary)
     judge = task.step_verifier
     return [
         JudgedStep(step, judge.check(problem, steps[: at + 1]) if judge else None)

@@ -166,7 +166,8 @@ def step_of(completion: Completion, verdict: Verdict | None = None) -> Step:
 
 def pieces(text: str, boundary: str) -> list[str]:
     """A trace's text cut after every step boundary."""
-    return [piece for piece in text.replace(boundary, boundary + "\0").split("\0") if piece]
+    *ended, rest = text.split(boundary)
+    return [*(piece + boundary for piece in ended), *([rest] if rest else [])]
 
 
 class JudgeFailed(LabError):

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 from evaluators.tasks import load_task
 from evaluators.tasks.base import Task
-from labs.traces import as_html, as_text, judge_steps, split_steps
+from labs.traces import as_html, as_text, judge_steps
 from labs.widgets.traces import TraceBrowser
 from reasoning.core import Solution, Step, Trace
+from search.sampler import pieces
 
 
 def expressions() -> Task:
@@ -23,9 +24,10 @@ def solution(*texts: str, finish: str = "eos") -> Solution:
 
 def test_steps_keep_their_boundary_and_join_to_the_text() -> None:
     text = "7*2-5\n14-5\n9\n</think>9"
-    assert split_steps(text, "\n") == ["7*2-5\n", "14-5\n", "9\n", "</think>9"]
-    assert "".join(split_steps(text + "\n", "\n")) == text + "\n"
-    assert split_steps("", "\n") == []
+    assert pieces(text, "\n") == ["7*2-5\n", "14-5\n", "9\n", "</think>9"]
+    assert "".join(pieces(text + "\n", "\n")) == text + "\n"
+    assert pieces("", "\n") == []
+    assert pieces("7\0*2\n\n14", "\n") == ["7\0*2\n", "\n", "14"]
 
 
 def test_a_wrong_step_is_marked_and_the_right_ones_too() -> None:
