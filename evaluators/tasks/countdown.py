@@ -108,7 +108,10 @@ def judge_expression(problem: Problem, text: str) -> Verdict:
 
 @dataclass(frozen=True)
 class CountdownVerifier:
-    """Checks a final expression, or the chain that led to the answer. Never solves."""
+    """Checks a final expression, or a chain that uses every number. Never solves.
+
+    A chain needs no final line; one that is there must name the number that the chain reaches.
+    """
 
     knows: Knows = "check"
 
@@ -125,15 +128,15 @@ class CountdownVerifier:
             return judge_expression(problem, final)
         if not chain.lines:
             return Verdict(0.0, False, None, "no expression and no chain")
-        if said is None:
-            return Verdict(0.0, False, None, "no final answer")
         progress = follow(problem, chain.lines)
         if progress.error:
             return Verdict(0.0, False, None, progress.error)
         if len(progress.left) != 1:
             return Verdict(0.0, False, None, "does not use every number")
         value, answer = progress.left[0][0], composed(chain.lines)
-        if value != problem.fields["target"] or said != str(value):
+        if value != problem.fields["target"]:
+            return Verdict(0.0, False, answer, f"ends at {value}, not {problem.fields['target']}")
+        if said not in (None, str(value)):
             return Verdict(0.0, False, answer, f"ends at {value} and answers {said}")
         return Verdict(1.0, True, answer, "reaches the target")
 

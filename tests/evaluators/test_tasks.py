@@ -47,7 +47,8 @@ def test_a_changed_final_answer_fails(name: str) -> None:
         text, _ = MODULES[name].write_trace(problem, "shortest", "compact", rng)
         head, mark, tail = text.rpartition("</think>")
         assert task.verifier.check(problem, head + mark + str(int(tail) + 1)).passed is False
-        assert task.verifier.check(problem, head).passed is False, "a truncated trace has no answer"
+        cut = head if name != "countdown" else head.rstrip("\n").rpartition("\n")[0]
+        assert task.verifier.check(problem, cut).passed is False, "a truncated trace has no answer"
         assert task.verifier.check(problem, "").passed is False
 
 
@@ -93,6 +94,8 @@ ROWS = [
     ("number left out", "8*3", False), ("wrong value", "8+3+2+1", False),
     ("with an equals sign", "8*3*(2-1)=24", True), ("plain", "think\nAnswer: 8*3*(2-1)", True),
     ("chain", "2-1=1 8 3\n8*3=24 1\n24*1=24\n</think>24", True),
+    ("chain without a final line", "2-1=1 8 3\n8*3=24 1\n24*1=24\n", True),
+    ("chain without a final line that misses", "2-1=1 8 3\n8*3=24 1\n24+1=25\n", False),
     ("chain without rests", "2-1=1\n8*3=24\n24*1=24\n</think>24", True),
     ("chain with a wrong step", "2-1=1 8 3\n8*3=25 1\n25-1=24\n</think>24", False),
     ("chain with a number that is gone", "2-1=1\n8*3=24\n24*2=48\n</think>24", False),
@@ -174,6 +177,15 @@ def test_the_operator_task_is_decided_by_its_examples() -> None:
             if all(kind(x, y) == z for x, y, z in problem.fields["examples"])
         }
         assert int(problem.answer or -1) in fits
+
+
+def test_worked_examples_are_as_hard_as_the_problems() -> None:
+    task = load_task("chain-sum", n=20, terms=5, digits=2)
+    for question, _ in task.examples("direct", "compact", 3):
+        terms = question.removesuffix("=").split("+")
+        assert len(terms) == 5 and all(len(term) == 2 for term in terms)
+    own = chain_sum.ChainSum("chain-sum", (chain_sum.ChainSum.parse_problem("1+2"),))
+    assert len(own.examples("chain", "plain", 2)) == 2
 
 
 def test_wrong_names_and_options_are_named() -> None:
