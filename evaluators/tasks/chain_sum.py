@@ -188,7 +188,7 @@ class ChainSum(Task):
         return chains.number(text)
 
     def examples(self, format: Format, dialect: Dialect, k: int) -> list[tuple[str, str]]:
-        sample = load("train", n=k, seed=9_001).problems
+        sample = load("train", n=k, seed=9_001, **_difficulty(self.problems)).problems
         rng = np.random.default_rng(0)
         direct = "" if dialect == "compact" else "Answer: "
         return [
@@ -205,6 +205,16 @@ class ChainSum(Task):
         lines = chains.state(steps)
         sums = None if lines is None else _sums(lines)
         return None if sums is None else tuple(sums)
+
+
+def _difficulty(problems: Sequence[Problem]) -> dict[str, tuple[int, int]]:
+    """The ranges of `load` that the problems span, within its limits."""
+    asked = [p.fields["terms"] for p in problems[:50]]
+    if not asked:
+        return {}
+    sizes = [len(str(term)) for terms in asked for term in terms]
+    spans = {"terms": [len(terms) for terms in asked], "digits": sizes}
+    return {name: (max(2, min(9, min(n))), max(2, min(9, max(n)))) for name, n in spans.items()}
 
 
 def key_of(terms: Sequence[int]) -> str:

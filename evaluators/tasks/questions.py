@@ -72,8 +72,8 @@ class Questions(Task):
     def render(self, problem: Problem, format: Format, dialect: Dialect) -> str:
         question = problem.fields["question"] + listed(problem.fields.get("choices") or {})
         if dialect == "compact":
-            # The embedded models know no English; this serves models trained on one's own text.
-            return question + ("\n" + THINK if format == "chain" else "\n=")
+            # As in expressions: the embedded models read arithmetic so, and no English anyway.
+            return question + (THINK if format == "chain" else "=")
         form = _FORMS[self.kind]
         if format == "direct":
             return f"{question}\nReply with one line: Answer: {form}"

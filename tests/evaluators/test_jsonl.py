@@ -6,7 +6,7 @@ import pytest
 
 from evaluators.errors import BadInput, UnknownName
 from evaluators.problem import Problem
-from evaluators.tasks import load_task
+from evaluators.tasks import expressions, load_task
 
 
 def write(path, *rows):
@@ -162,3 +162,11 @@ def test_judging_alone_needs_no_file():
 def test_a_problem_without_reference_is_refused():
     with pytest.raises(BadInput, match="own"):
         load_task("jsonl", n=0).verifier.check(Problem("own", {}), "Answer: 1")
+
+
+def test_own_arithmetic_is_asked_as_the_embedded_models_read_it(tmp_path):
+    own = load_task("jsonl:" + write(tmp_path / "a.jsonl", {"question": "3+4*2", "answer": 11}))
+    known = expressions.Expressions.parse_problem("3+4*2")
+    for form in ("direct", "chain"):
+        asked = own.render(own.problems[0], form, "compact")
+        assert asked == expressions.TASK.render(known, form, "compact")

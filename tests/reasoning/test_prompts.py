@@ -3,6 +3,7 @@
 import pytest
 
 from evaluators import BadInput, UnknownName, load_task
+from evaluators.tasks import chain_sum
 from evaluators.tasks.base import THINK
 from reasoning.prompts import ROLES, PromptStyle, build
 
@@ -77,3 +78,12 @@ def test_a_training_problem_is_not_its_own_worked_example(dialect) -> None:
     assert text.count(question) == 1
     for asked, _ in task.examples("chain", dialect, 3)[1:]:
         assert asked in text
+
+
+def test_worked_examples_are_as_hard_as_the_problems() -> None:
+    task = load_task("chain-sum", n=20, terms=5, digits=2)
+    for question, _ in task.examples("direct", "compact", 3):
+        terms = question.removesuffix("=").split("+")
+        assert len(terms) == 5 and all(len(term) == 2 for term in terms)
+    own = chain_sum.ChainSum("chain-sum", (chain_sum.ChainSum.parse_problem("1+2"),))
+    assert len(own.examples("chain", "plain", 2)) == 2
