@@ -28,6 +28,11 @@ _DECORATION = re.compile(
 _REMARK = re.compile(r"\s*\([^()=]{0,80}[A-Za-z][^()=]{0,80}\)$")
 _DIGIT = re.compile(r"\d")
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
+_GIVING = re.compile(
+    r"\b(?:so|thus|hence|therefore|then|and|finally|the|my|our|final|answer|result|value|is|are|was|be"
+    r"|should|must|equals|we|have)\b",
+    re.IGNORECASE,
+)
 _FRACTION = re.compile(r"\\frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}")
 _SIGNS = ((r"\times", "*"), (r"\cdot", "*"), (r"\div", "/"), ("{", "("), ("}", ")"))
 
@@ -97,6 +102,13 @@ def is_answer(step: str) -> bool:
     return END_THINK in step or marked(step) is not None
 
 
+def _gives(step: str) -> bool:
+    """Whether a step marked as an answer gives one: no other words before its first digit, which
+    would be a remark (`Let me find the answer: 3+4`)."""
+    digit = _DIGIT.search(step)
+    return digit is not None and not worded(_GIVING.sub("", step[: digit.start()]))
+
+
 def is_wait(step: str) -> bool:
     """Whether a step takes the last one back."""
     return step.strip().rstrip(".!,").lower() == WAIT
@@ -163,7 +175,7 @@ class ChainVerifier(ABC):
             return Verdict(0.0, False, None, "nothing to take back")
         if is_answer(last):
             verdict = self.answer(problem, before, last)
-            unsure = END_THINK not in last and not _DIGIT.search(last)
+            unsure = END_THINK not in last and not _gives(last)
         else:
             line = formula(last)
             if line is None:
