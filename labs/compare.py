@@ -15,11 +15,15 @@ from search.settings import CompareSettings
 LISTS = {"strategy": str, "budget": int, "seed": int}
 """Settings that take several values, separated by commas."""
 
+PAIRS = ("options", "model_options")
+"""Settings that take `name=value` pairs, separated by commas."""
+
 DESCRIPTION = (
     "Compare strategies at equal token budgets on a task. Lists are separated by commas:"
     " --strategy 'best-of-n(n=8),step-resample' --budget 32,128,512. --config FILE.toml reads the"
-    " same settings from a file; flags win. --options ops=5 goes to the task. With --out the run is"
-    " logged and --resume goes on with it."
+    " same settings from a file; flags win. --options ops=5 goes to the task, --model-options"
+    " dtype=bfloat16,device=cuda to the model. With --out the run is logged and --resume goes on"
+    " with it."
 )
 
 
@@ -88,7 +92,7 @@ def spread(argv: Sequence[str]) -> Iterator[str]:
             word = value
         if current in LISTS:
             yield from split_list(word) or [word]
-        elif current == "options":
+        elif current in PAIRS:
             for part in split_list(word):
                 yield from part.split("=", 1)
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from search.progress import Watcher
 
@@ -19,11 +19,12 @@ class CompareSettings:
     """What to compare. Strategies are texts such as `best-of-n(n=8,scorer=likelihood)`.
 
     `budget` is generated tokens a problem; `options` go to the task (its difficulty, such as
-    `ops=5`).
+    `ops=5`), `model_options` to the model (`device=cuda`, `dtype=bfloat16`, `record=FILE`).
     """
 
     task: str = "expressions"
     model: str = "tiny"
+    model_options: Mapping[str, Value] = field(default_factory=dict)
     strategy: tuple[str, ...] = ("chain-of-thought", "self-consistency", "best-of-n")
     budget: tuple[int, ...] = (32, 128, 512)
     problems: int = 200
@@ -48,8 +49,10 @@ def compare_from(settings: CompareSettings, progress: bool | Watcher | None = No
         settings.task, split=settings.split, n=settings.problems, seed=settings.task_seed,
         **settings.options,
     )  # fmt: skip
+    chosen: dict[str, Any] = dict(settings.model_options)
+    model = load_model(settings.model, **chosen)
     return compare(
-        strategies, task, load_model(settings.model), settings.budget, settings.seed,
+        strategies, task, model, settings.budget, settings.seed,
         out=settings.out, resume=settings.resume, concurrency=settings.concurrency,
         progress=progress,
     )  # fmt: skip

@@ -31,6 +31,7 @@ def test_flags_give_the_settings_of_the_issue() -> None:
     line = (
         "--task expressions --model tiny --strategy best-of-n,step-resample"
         " --budget 32,128,512 --problems 200 --out runs/x --resume --options ops=5"
+        " --model-options dtype=bfloat16,max_rows=8"
     )
     assert settings_of(line.split()) == CompareSettings(
         task="expressions",
@@ -40,6 +41,7 @@ def test_flags_give_the_settings_of_the_issue() -> None:
         out="runs/x",
         resume=True,
         options={"ops": 5},
+        model_options={"dtype": "bfloat16", "max_rows": 8},
     )
 
 

@@ -33,7 +33,7 @@ def test_settings_name_task_model_and_strategies(monkeypatch, tmp_path):
 
     settings = CompareSettings(
         task="expressions", strategy=("best-of-n(n=2)",), budget=(16,), problems=3,
-        options={"ops": 2}, out=str(tmp_path / "run"),
+        options={"ops": 2}, model_options={"max_rows": 8}, out=str(tmp_path / "run"),
     )  # fmt: skip
 
     class Silent(Scripted):
@@ -45,8 +45,12 @@ def test_settings_name_task_model_and_strategies(monkeypatch, tmp_path):
             )
             return [Completion("</think>7", "eos", Usage(1, 0, 1), (1,), (0.0,))]
 
-    monkeypatch.setattr(reasoning.models, "load_model", lambda name: Silent())
+    asked = []
+    monkeypatch.setattr(
+        reasoning.models, "load_model", lambda name, **o: asked.append((name, o)) or Silent()
+    )
     report = compare_from(settings, progress=False)
+    assert asked == [("tiny", {"max_rows": 8})]
     assert len(report.cells) == 3 and report.settings["task"] == "expressions"
     assert (tmp_path / "run" / "events.jsonl").exists()
 
