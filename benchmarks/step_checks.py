@@ -56,9 +56,11 @@ def no_gain(out: Path, problems: int, seeds: int, model_name: str) -> None:
         arms, task, load_model(model_name), budgets=CAPS, seeds=range(seeds),
         out=out / "no-judge", resume=True,
     )  # fmt: skip
-    print(f"\n## countdown, no judge\n\n{report.table()}\n\nWhat the next budget adds:")
+    print(f"\n## countdown, no judge\n\n{report.table()}")
+    print("\nWhat the next budget adds, then the last over the first:")
     for arm in report.arms:
-        for low, high in pairwise(report.budgets):
+        ends = (report.budgets[0], report.budgets[-1])
+        for low, high in [*pairwise(report.budgets), ends]:
             d = gain(report, arm, low, high)
             print(f"  {arm}, {low} to {high}: {d.value:+.3f} ({d.low:+.3f} to {d.high:+.3f})")
 

@@ -138,7 +138,8 @@ def duel(points: Sequence[Point], a: str, b: str, equal: Gaps = NO_GAPS) -> str:
 
 
 def no_gain(points: Sequence[Point]) -> str:
-    """The arm that spends most more tokens at a larger budget without a measurable gain."""
+    """The step to a larger spend whose gain is the most clearly small: of those whose interval
+    holds zero or less, the one with the lowest upper end (a wide interval proves little)."""
     steps = [
         (gain, less, more)
         for ladder in _ladders(points)
@@ -148,7 +149,7 @@ def no_gain(points: Sequence[Point]) -> str:
     ]
     idle = [step for step in steps if step[0].low <= 0]
     if idle:
-        gain, less, more = max(idle, key=lambda s: s[2].tokens / s[1].tokens)
+        gain, less, more = min(idle, key=lambda s: s[0].high)
         effect = "loses accuracy" if gain.high < 0 else "gains nothing measurable"
         return (
             f"More compute does not always help: on {more.task}, {more.strategy} {effect} from"

@@ -63,6 +63,12 @@ def test_no_gain_names_the_arm_that_spends_more_for_nothing() -> None:
     assert "13.3 times" in no_gain(points)
 
 
+def test_of_several_steps_without_gain_the_best_proven_one_is_told() -> None:
+    points = [point(0.5, 32, 30, "flat"), point(0.5, 128, 120, "flat"),
+              point(0.58, 512, 480, "flat")]  # fmt: skip
+    assert "from 32 to 128 tokens" in no_gain(points)
+
+
 def test_a_loss_is_called_a_loss() -> None:
     assert "loses accuracy" in no_gain([point(0.8, 32, 30), point(0.2, 512, 400)])
 
