@@ -38,19 +38,26 @@ class Prompt:
     """What a model continues: finished turns, and the assistant's turn so far.
 
     `prefix` is the text of that turn, `prefix_ids` its exact token ids where a local model wrote
-    them; continuing uses the ids, never re-tokenised text.
+    them; continuing uses the ids, never re-tokenised text. A string among the ids is text that
+    was forced upon the turn, which the model encodes by itself. Without messages the prefix is raw
+    text: no template, nothing added but the beginning-of-sequence token that the tokenizer sets.
     """
 
     messages: tuple[Message, ...]
     prefix: str = ""
-    prefix_ids: tuple[int, ...] | None = None
+    prefix_ids: tuple[int | str, ...] | None = None
 
     def extended(self, completion: Completion) -> Prompt:
         """This prompt with a completion appended to the assistant's turn."""
-        ids: tuple[int, ...] | None = None
+        ids: tuple[int | str, ...] | None = None
         if completion.token_ids is not None and (self.prefix_ids is not None or not self.prefix):
             ids = (self.prefix_ids or ()) + completion.token_ids
         return Prompt(self.messages, self.prefix + completion.text, ids)
+
+    def forced(self, text: str) -> Prompt:
+        """This prompt with text appended to the assistant's turn that no model wrote."""
+        ids = None if self.prefix_ids is None else (*self.prefix_ids, text)
+        return Prompt(self.messages, self.prefix + text, ids)
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,9 @@ class Sampling:
     `temperature` 0 is greedy. `top_k` 0, `top_p` 1 and `min_p` 0 are off; they apply in the order
     temperature, top-k, top-p, min-p. `boundary` ends a step and stays in its text; `stop` strings
     end the completion and are cut from its text. `n` completions are drawn, each with its own
-    seed path.
+    seed path. At most one of `choices` (the completion is one of these texts), `regex` (its whole
+    text matches) and `schema` (a JSON schema, as JSON text, that it satisfies) is enforced while
+    decoding: no other token can be drawn, and the end is drawn where the text may end.
     """
 
     max_tokens: int = 256
@@ -71,6 +80,14 @@ class Sampling:
     boundary: str | None = None
     stop: tuple[str, ...] = ()
     n: int = 1
+    choices: tuple[str, ...] = ()
+    regex: str | None = None
+    schema: str | None = None
+
+    @property
+    def guided(self) -> bool:
+        """Whether the form of the text is enforced."""
+        return bool(self.choices) or self.regex is not None or self.schema is not None
 
     def __post_init__(self) -> None:
         for name, ok, want in (
@@ -82,9 +99,12 @@ class Sampling:
             ("n", self.n >= 1, "1 or more"),
             ("boundary", self.boundary != "", "a string or None"),
             ("stop", "" not in self.stop, "non-empty strings"),
+            ("choices", "" not in self.choices, "non-empty strings"),
         ):
             if not ok:
                 raise ValueError(f"sampling.{name} must be {want}, not {getattr(self, name)!r}")
+        if bool(self.choices) + (self.regex is not None) + (self.schema is not None) > 1:
+            raise ValueError("sampling: only one of choices, regex and schema can be enforced")
 
 
 @dataclass(frozen=True)
@@ -224,8 +244,10 @@ class BadPrompt(BadInput):
 @runtime_checkable
 class LanguageModel(Protocol):
     """A source of completions. `can` names its abilities out of: continue, logprobs, score, n,
-    seed, choices, token_ids, tells_stop. `dialect` is what its card chose, `flops_per_token` the
-    forward cost of one token (2 x parameters; Kaplan et al. 2020, section 2.1), 0 if unknown."""
+    seed, choices, regex, schema, top_k, min_p, token_ids, tells_stop. `dialect` is what its card
+    chose, `flops_per_token` the forward cost of one token (2 x parameters; Kaplan et al. 2020,
+    section 2.1), 0 if unknown. A model with a `price` (a `Price`, perhaps None) passes it on to
+    `Ledger.reserve`."""
 
     name: str
     can: frozenset[str]

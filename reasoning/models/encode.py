@@ -17,7 +17,8 @@ class Encoder:
     `plain` with a chat template: the template with its generation prompt. `plain` without one: the
     contents joined by newlines, one newline after them, the beginning-of-sequence token before
     them where the tokenizer sets one. The assistant's turn so far follows: `prefix_ids` as they
-    are, or else the text of `prefix`.
+    are (strings among them encoded one by one), or else the text of `prefix`. A prompt without
+    messages is raw text: its prefix, the beginning-of-sequence token before it.
     """
 
     tokenizer: Any
@@ -31,6 +32,8 @@ class Encoder:
 
     def text(self, prompt: Prompt) -> str:
         """The prompt before the assistant's turn so far, as one string."""
+        if not prompt.messages:
+            return ""
         if not self.templated:
             body = "\n".join(message.content for message in prompt.messages)
             return body if self.dialect == "compact" else body + "\n"
@@ -49,8 +52,9 @@ class Encoder:
     def ids(self, prompt: Prompt) -> list[int]:
         """All ids that the model reads. Raises BadPrompt for an empty one, or one of no text."""
         after = "" if prompt.prefix_ids is not None else prompt.prefix
-        ids = self.start() + self.plain(self.text(prompt) + after)
-        ids += prompt.prefix_ids or ()
+        ids = self.start(prompt) + self.plain(self.text(prompt) + after)
+        for part in prompt.prefix_ids or ():
+            ids += self.plain(part) if isinstance(part, str) else [part]
         if not ids:
             raise BadPrompt(f"an empty prompt cannot be continued by {self.name}; write something")
         return ids
@@ -75,9 +79,10 @@ class Encoder:
             ) from error
         return self.tokenizer.encode(text, add_special_tokens=False)
 
-    def start(self) -> list[int]:
+    def start(self, prompt: Prompt) -> list[int]:
         """The beginning-of-sequence token where it has to be added (templates write their own)."""
-        if self.templated or self.dialect == "compact" or self.tokenizer.bos_token_id is None:
+        written = self.templated and prompt.messages
+        if written or self.dialect == "compact" or self.tokenizer.bos_token_id is None:
             return []
         bos = self.tokenizer.bos_token_id
         return [bos] if bos in self.tokenizer.encode("") else []
