@@ -53,7 +53,7 @@ def _local(model: LocalModel, prompt: Prompt) -> Distribution:
         )
     row = _logits(model, ids, 1)[0].cpu().numpy()
     best = np.argmax(row)
-    logprobs = (row - row[best]).astype(np.float64) + logprobs_of(row[None], best[None])
+    logprobs = (row - row[best]).astype(np.float64) + logprobs_of(row[None], np.array([best]))
     if not np.isfinite(logprobs[best]):
         raise LabError(f"the logits of {model.name} are not finite; load it with dtype='float32'")
     order = np.argsort(-logprobs, kind="stable")
