@@ -12,12 +12,10 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
-
-import numpy as np
+from dataclasses import replace
 
 from evaluators.errors import BadInput, LabError
-from reasoning.core import Finish
+from reasoning.models.batch import Batch
 from reasoning.models.stepper import (
     Controls,
     Counters,
@@ -27,21 +25,12 @@ from reasoning.models.stepper import (
     Stepper,
     fault_of,
 )
-from reasoning.models.stops import TokenBytes, Watch
+from reasoning.models.stops import TokenBytes
 
 __all__ = ["Controls", "Counters", "DecodeLoop", "Request", "Result", "Scored", "Stepper"]
 
 READINGS = 256  # sequences scored between two steps
 IDLE = 5.0  # seconds after which an idle thread ends; the next request starts another
-
-
-@dataclass
-class _Row:
-    """A request in progress."""
-
-    request: Request
-    future: Future[Result]
-    cached: int
 
 
 class DecodeLoop:
@@ -53,7 +42,7 @@ class DecodeLoop:
     """
 
     def __init__(self, stepper: Stepper, pieces: TokenBytes) -> None:
-        self.stepper, self._pieces = stepper, pieces
+        self.stepper = stepper
         self._wake = threading.Condition()
         self._waiting: deque[tuple[Request, Future[Result]]] = deque()
         self._readings: deque[tuple[list[int], int, Future[Scored]]] = deque()
@@ -62,17 +51,7 @@ class DecodeLoop:
         self._broken: Exception | None = None
         self._thread: threading.Thread | None = None
         self._counters = Counters()
-        rows = stepper.max_rows
-        self._rows: dict[int, _Row] = {}
-        self._watched: dict[int, Watch] = {}
-        self._vacant = list(range(rows - 1, -1, -1))
-        self._active = np.zeros(0, np.int64)
-        self._controls = Controls.empty(rows)
-        self._limit = np.zeros(rows, np.int64)
-        self._ids = np.empty((rows, stepper.max_positions), np.int32)
-        self._logprobs = np.empty((rows, stepper.max_positions))
-        self._eos = np.zeros(stepper.vocabulary, np.bool_)
-        self._eos[[token for token in stepper.eos_ids if token < stepper.vocabulary]] = True
+        self._batch = Batch(stepper, pieces)
 
     @property
     def counters(self) -> Counters:
@@ -133,7 +112,7 @@ class DecodeLoop:
             self._cancelled = True
 
     def _asked(self) -> bool:
-        return bool(self._closed or self._waiting or self._readings or self._rows)
+        return bool(self._closed or self._waiting or self._readings or self._batch)
 
     def _run(self) -> None:
         while True:
@@ -149,14 +128,14 @@ class DecodeLoop:
                 self._drop_cancelled()
                 self._read(reading)
                 self._join(joining)
-                if self._rows:
+                if self._batch:
                     self._step()
             except Exception as error:
-                futures = [row.future for row in self._rows.values()]
+                futures = [row.future for row in self._batch.rows.values()]
                 self._fail(error, [*futures, *(f for _, f in joining), *(r[2] for r in reading)])
                 if self._broken is not None:
                     break
-        left = [row.future for row in self._rows.values()]
+        left = [row.future for row in self._batch.rows.values()]
         left += [future for _, future in self._waiting]
         for future in [*left, *(reading[2] for reading in self._readings)]:
             if self._broken is None:
@@ -172,10 +151,7 @@ class DecodeLoop:
             worse.__cause__ = error
             with self._wake:
                 self._broken = worse
-        self._rows.clear()
-        self._watched.clear()
-        self._vacant = list(range(self.stepper.max_rows - 1, -1, -1))
-        self._active = np.zeros(0, np.int64)
+        self._batch.clear()
         for future in futures:
             if not future.done() and future.set_running_or_notify_cancel():
                 future.set_exception(error)
@@ -183,7 +159,7 @@ class DecodeLoop:
     def _drop_cancelled(self) -> None:
         if self._cancelled:
             self._cancelled = False
-            gone = [number for number, row in self._rows.items() if row.future.cancelled()]
+            gone = [number for number, row in self._batch.rows.items() if row.future.cancelled()]
             self._leave(gone)
 
     def _read(self, batch: list[tuple[list[int], int, Future[Scored]]]) -> None:
@@ -201,98 +177,51 @@ class DecodeLoop:
 
     def _join(self, batch: list[tuple[Request, Future[Result]]]) -> None:
         """Give vacant rows to the first waiting requests, as far as the stepper has room."""
-        while self._waiting and len(batch) < len(self._vacant):
+        while self._waiting and len(batch) < len(self._batch.vacant):
             item = self._waiting.popleft()
             if not item[1].cancelled():
                 batch.append(item)
         if not batch:
             return
-        numbers = self._vacant[-len(batch) :][::-1]
+        numbers = self._batch.vacant[-len(batch) :][::-1]
         requests = [request for request, _ in batch]
         cached = self.stepper.join(
             numbers, [r.ids for r in requests], [r.max_tokens for r in requests]
         )
         while len(batch) > len(cached):
             self._waiting.appendleft(batch.pop())
-        if not batch and not self._rows:
+        if not batch and not self._batch:
             raise LabError("the model has no room for a single request; give it a larger pool")
-        for number, (request, future), known in zip(numbers, batch, cached, strict=False):
-            self._vacant.pop()
-            self._place(number, _Row(request, future, known))
-        self._active = np.fromiter(self._rows, np.int64, len(self._rows))
+        self._batch.add(batch, cached)
         self._count(
             requests=len(batch), prompt=sum(len(r.ids) for r, _ in batch), cached=sum(cached)
         )
 
-    def _place(self, number: int, row: _Row) -> None:
-        self._rows[number] = row
-        sampling = row.request.sampling
-        if sampling.boundary is not None or sampling.stop:
-            self._watched[number] = Watch(sampling.boundary, sampling.stop)
-        self._controls.put(number, sampling, row.request.key)
-        self._limit[number] = row.request.max_tokens
-
     def _step(self) -> None:
         """Draw for every row, answer those that ended, feed the others."""
-        rows = self._active
-        ids, logprobs = self.stepper.draw(rows, self._controls)
-        drawn = self._controls.counter[rows].astype(np.int64)
-        self._ids[rows, drawn] = ids
-        self._logprobs[rows, drawn] = logprobs
-        self._controls.counter[rows] += np.uint64(1)
+        rows = self._batch.active
+        ids, logprobs = self.stepper.draw(rows, self._batch.controls)
+        ended = self._batch.take(ids, logprobs)
         self._count(completion=len(rows), steps=1)
-        ended = self._eos[ids] | (drawn + 1 >= self._limit[rows])
-        kept: dict[int, tuple[Finish, int]] = {}
-        if self._watched:
-            for at, (number, token) in enumerate(zip(rows.tolist(), ids.tolist(), strict=True)):
-                watch = self._watched.get(number)
-                hit = watch(self._pieces[token]) if watch is not None else None
-                if hit is not None:
-                    kept[number] = hit
-                    ended[at] = True
         if ended.any():
             gone = rows[ended].tolist()
-            answers = [self._answer(number, kept.get(number)) for number in gone]
-            futures = [self._rows[number].future for number in gone]
+            answers = [(self._batch.rows[n].future, self._batch.answer(n)) for n in gone]
             rows, ids = rows[~ended], ids[~ended]
             self._leave(gone)
-            for future, answer in zip(futures, answers, strict=True):
-                if future.set_running_or_notify_cancel():
+            for future, answer in answers:
+                if not future.set_running_or_notify_cancel():
+                    continue
+                if isinstance(answer, Exception):
+                    future.set_exception(answer)
+                else:
                     future.set_result(answer)
         if len(rows):
             self.stepper.advance(rows, ids)
 
-    def _answer(self, number: int, hit: tuple[Finish, int] | None) -> Result:
-        row = self._rows[number]
-        count = int(self._controls.counter[number])
-        ids = self._ids[number, :count].tolist()
-        text = self._pieces.bytes(ids)
-        finish: Finish = "length"
-        if hit is not None:
-            finish, length = hit
-            text = text[:length]
-        elif self._eos[ids[-1]]:
-            finish = "eos"
-        return Result(
-            token_ids=tuple(ids),
-            logprobs=tuple(self._logprobs[number, :count].tolist()),
-            finish=finish,
-            text=text.decode("utf-8", "replace"),
-            prompt_tokens=len(row.request.ids),
-            cached_tokens=row.cached,
-        )
-
     def _leave(self, numbers: list[int]) -> None:
-        if not numbers:
-            return
-        counts = [int(self._controls.counter[number]) for number in numbers]
-        drawn = [self._ids[n, :count].tolist() for n, count in zip(numbers, counts, strict=True)]
-        self.stepper.leave(numbers, drawn)
-        for number in numbers:
-            del self._rows[number]
-            self._watched.pop(number, None)
-            self._vacant.append(number)
-        self._active = np.fromiter(self._rows, np.int64, len(self._rows))
+        if numbers:
+            self.stepper.leave(numbers, [self._batch.drawn(number) for number in numbers])
+            self._batch.remove(numbers)
 
     def _count(self, **more: int) -> None:
         old = self._counters

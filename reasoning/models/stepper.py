@@ -6,8 +6,8 @@ model of transformers); `decode.py` drives either.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -18,12 +18,17 @@ from reasoning.core import Finish, Sampling
 @dataclass(frozen=True)
 class Request:
     """One completion to draw: `ids` is the whole prompt (never empty), `max_tokens` what was
-    granted (it replaces `sampling.max_tokens`), `key` the 128-bit key of the seed path."""
+    granted (it replaces `sampling.max_tokens`), `key` the 128-bit key of the seed path.
+
+    `on_token(id, log-probability)` is called for every token drawn, in the decode thread and
+    before the request is answered; it must be quick. What it raises fails the request alone.
+    """
 
     ids: Sequence[int]
     sampling: Sampling
     max_tokens: int
     key: tuple[int, int]
+    on_token: Callable[[int, float], None] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
