@@ -38,10 +38,12 @@ class Row:
     logprobs: list[float] = field(default_factory=list)
     finish: Finish | None = None
     keep: int | None = None  # bytes of the text, where a stop or boundary set them
+    error: Exception | None = None  # what the request's own listener raised
 
     @property
     def over(self) -> bool:
-        return self.finish is not None or self.future.cancelled()
+        ended = self.finish is not None or self.error is not None
+        return ended or self.future.cancelled()
 
 
 class Draws(tf.LogitsProcessor):
@@ -76,6 +78,11 @@ class Draws(tf.LogitsProcessor):
             row.finish, row.keep = end
         elif len(row.ids) >= row.request.max_tokens:
             row.finish = "length"
+        if row.request.on_token is not None:
+            try:
+                row.request.on_token(token, logprob)
+            except Exception as error:  # it belongs to the caller: only this row fails
+                row.error = error
 
 
 class Over(tf.StoppingCriteria):
@@ -212,7 +219,7 @@ class GenerateLoop:
             result = Result(
                 tuple(row.ids), tuple(row.logprobs), row.finish or "length", text, len(prompt), 0
             )
-            answer(row.future, result)
+            answer(row.future, result, row.error)
 
     def _count(self, **more: int) -> None:
         now = self._counters

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from functools import partial
 from itertools import zip_longest
 from typing import Any, Literal, Protocol
 
@@ -25,8 +26,10 @@ from reasoning.ledger import Grant, Ledger
 from reasoning.models.encode import Encoder
 from reasoning.models.recording import score_key
 from reasoning.models.stepper import Request, Result, Scored
+from reasoning.models.stops import TokenBytes
 
 Path = Literal["fused", "batched", "generate"]
+OnToken = Callable[[int, int, float], None]
 
 
 class Loop(Protocol):
@@ -38,6 +41,9 @@ class Loop(Protocol):
 
     @property
     def counters(self) -> Any: ...
+
+    @property
+    def pieces(self) -> TokenBytes: ...
 
     def close(self) -> None: ...
 
@@ -79,10 +85,19 @@ class LocalModel:
     # -- the protocol -----------------------------------------------------------------
 
     async def generate(
-        self, prompt: Prompt, sampling: Sampling, ledger: Ledger, seed: SeedPath
+        self,
+        prompt: Prompt,
+        sampling: Sampling,
+        ledger: Ledger,
+        seed: SeedPath,
+        on_token: OnToken | None = None,
     ) -> list[Completion]:
         """`sampling.n` completions; fewer tokens, perhaps none, where the ledger is short. A
-        started answer that fills the context gets none more, by `length`; raises BadPrompt."""
+        started answer that fills the context gets none more, by `length`; raises BadPrompt.
+
+        `on_token(index of the completion, id, log-probability)` is called for every token in the
+        decode thread; what it raises fails the call (`stream.stream` is made of it).
+        """
         ids = self.encode(prompt)
         if len(ids) >= self.max_positions:
             if prompt.prefix or prompt.prefix_ids:
@@ -104,9 +119,10 @@ class LocalModel:
             )
             for path in seeds
         ]
+        listeners = [None if on_token is None else partial(on_token, i) for i in range(sampling.n)]
         requests = [
-            None if grant.empty else Request(ids, sampling, grant.max_tokens, path.key)
-            for grant, path in zip(grants, seeds, strict=True)
+            None if grant.empty else Request(ids, sampling, grant.max_tokens, path.key, listener)
+            for grant, path, listener in zip(grants, seeds, listeners, strict=True)
         ]
         results = await settled(grants, requests, self._loop.submit, usage_of)
         pairs = zip(results, grants, strict=True)
@@ -164,6 +180,11 @@ class LocalModel:
         }
 
     # -- beside the protocol ----------------------------------------------------------
+
+    @property
+    def token_bytes(self) -> TokenBytes:
+        """The bytes of each token, as the texts of completions are made of them."""
+        return self._loop.pieces
 
     @property
     def counters(self) -> Any:

@@ -109,6 +109,7 @@ class Watch:
         self._marks = [(mark.encode("utf-8", "surrogatepass"), "stop") for mark in stop]
         if boundary:
             self._marks.append((boundary.encode("utf-8", "surrogatepass"), "boundary"))
+        self._stops = [mark for mark, reason in self._marks if reason == "stop"]
         self._marks.sort(key=lambda mark: (mark[1] == "boundary", -len(mark[0])))
         self._reach = max((len(mark) for mark, _ in self._marks), default=1) - 1
         self._tail = b""
@@ -132,3 +133,12 @@ class Watch:
         self._seen += drop
         self._tail = window[drop:]
         return None
+
+    @property
+    def held(self) -> int:
+        """How many of the last bytes may be the beginning of a stop string, and so of no text."""
+        for length in range(len(self._tail), 0, -1):
+            end = self._tail[-length:]
+            if any(mark.startswith(end) for mark in self._stops):
+                return length
+        return 0
