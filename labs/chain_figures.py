@@ -1,0 +1,98 @@
+"""Charts of the lab on chains of thought. A comparison's own chart: `Report.plot`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from labs.figures import COLOURS, MARKERS
+from search.plot import Chart
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from evaluators.intervals import Interval
+    from labs.groups import Group
+    from labs.lengths import Bucket
+
+
+def groups_chart(groups: Sequence[Group], xlabel: str) -> Chart:
+    """Accuracy by group, one line an arm (and budget where there are several)."""
+    figure = Chart(figsize=(7.2, 3.8), layout="constrained")
+    axes = figure.subplots()
+    names = list(dict.fromkeys(group.name for group in groups))
+    several = len({group.budget for group in groups}) > 1
+    lines: dict[str, list[Group]] = {}
+    for group in groups:
+        label = f"{group.arm} at {group.budget}" if several else group.arm
+        lines.setdefault(label, []).append(group)
+    for number, (label, held) in enumerate(lines.items()):
+        shift = 0.06 * (number - (len(lines) - 1) / 2)  # so that equal points stay visible
+        _bars(
+            axes, [names.index(g.name) + shift for g in held], [g.accuracy for g in held],
+            number, label, line=True,
+        )  # fmt: skip
+    axes.set_xticks(range(len(names)), names)
+    axes.set_xlabel(xlabel)
+    _dress(axes, "accuracy, 95 % interval")
+    if lines:
+        axes.legend(fontsize="small")
+    return figure
+
+
+def buckets_chart(buckets: Sequence[Bucket], xlabel: str) -> Chart:
+    """Accuracy by bucket, each with the chains behind it."""
+    figure = Chart(figsize=(6.4, 3.6), layout="constrained")
+    _pooled(figure.subplots(), buckets, xlabel)
+    return figure
+
+
+def lengths_chart(pooled: Sequence[Bucket], within: Sequence[Bucket]) -> Chart:
+    """Left: accuracy by length over all chains. Right: the difference to the chains of usual length
+    of the same problem."""
+    figure = Chart(figsize=(9.6, 3.8), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(3, 2))
+    _pooled(left, pooled, "tokens of a chain")
+    left.set_title("all chains together: hard problems are the long ones", fontsize="small")
+    known = [bucket for bucket in within if bucket.value is not None]
+    places = range(len(known))
+    _bars(right, list(places), [b.value for b in known if b.value], 1, None, line=False)
+    right.set_xticks(list(places), [_counted(b, f"{b.problems} problems") for b in known])
+    right.set_xlim(-0.6, max(1, len(known)) - 0.4)
+    right.axhline(0, color="#888888", linewidth=1)
+    right.set_ylabel("accuracy minus that of usual ones")
+    right.set_title("inside each problem: equally hard", fontsize="small")
+    right.grid(alpha=0.3)
+    return figure
+
+
+def _pooled(axes: Axes, buckets: Sequence[Bucket], xlabel: str) -> None:
+    known = [bucket for bucket in buckets if bucket.value is not None]
+    places = range(len(known))
+    _bars(axes, list(places), [b.value for b in known if b.value], 0, None, line=True)
+    axes.set_xticks(list(places), [_counted(b, f"{b.chains} chains") for b in known])
+    axes.set_xlabel(xlabel)
+    _dress(axes, "accuracy, 95 % interval")
+
+
+def _counted(bucket: Bucket, count: str) -> str:
+    return f"{bucket.label}\n({count})"
+
+
+def _dress(axes: Axes, ylabel: str) -> None:
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_ylabel(ylabel)
+    axes.grid(alpha=0.3)
+
+
+def _bars(
+    axes: Axes, x: Sequence[float], values: Sequence[Interval], number: int, label: str | None,
+    line: bool,
+) -> None:  # fmt: skip
+    below = [max(0.0, v.value - v.low) for v in values]
+    above = [max(0.0, v.high - v.value) for v in values]
+    axes.errorbar(
+        x, [v.value for v in values], yerr=[below, above], capsize=3, markersize=6, linewidth=1.5,
+        marker=MARKERS[number % len(MARKERS)], color=COLOURS[number % len(COLOURS)],
+        linestyle="-" if line else "none", label=label,
+    )  # fmt: skip
