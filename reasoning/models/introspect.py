@@ -17,7 +17,15 @@ from evaluators.errors import BadInput, LabError
 from reasoning.core import BadPrompt, LanguageModel, Prompt
 from reasoning.models.distribution import Distribution, as_logits, truncated
 
-__all__ = ["Distribution", "alternatives", "as_logits", "attention", "distribution", "truncated"]
+__all__ = [
+    "Distribution",
+    "alternatives",
+    "as_logits",
+    "attention",
+    "distribution",
+    "truncated",
+    "vocabulary",
+]
 
 if TYPE_CHECKING:
     from reasoning.models.local import LocalModel
@@ -57,7 +65,7 @@ def _local(model: LocalModel, prompt: Prompt) -> Distribution:
     if not np.isfinite(logprobs[best]):
         raise LabError(f"the logits of {model.name} are not finite; load it with dtype='float32'")
     order = np.argsort(-logprobs, kind="stable")
-    names = _vocabulary(model, len(row))
+    names = vocabulary(model)
     return Distribution(order, tuple(names[i] for i in order.tolist()), logprobs[order])
 
 
@@ -145,11 +153,19 @@ def _logits(model: LocalModel, ids: Sequence[int], last: int) -> Any:
         return torch_model(input_ids=tokens, **options).logits[0, -last:].float()
 
 
-_NAMES: WeakKeyDictionary[Any, tuple[str, ...]] = WeakKeyDictionary()
+_VOCABULARIES: WeakKeyDictionary[Any, tuple[str, ...]] = WeakKeyDictionary()
 
 
-def _vocabulary(model: LocalModel, count: int) -> tuple[str, ...]:
-    """Every token as text; made once a model."""
-    if model not in _NAMES:
-        _NAMES[model] = tuple(model.tokenizer.batch_decode([[i] for i in range(count)]))
-    return _NAMES[model]
+def vocabulary(model: LocalModel) -> tuple[str, ...]:
+    """Every token of a local model as text, by id: a special one by its name, bytes that are no
+    whole character as `\\xf0`. Made once a model."""
+    if model not in _VOCABULARIES:
+        from reasoning.models.stops import TokenBytes
+
+        pieces, name = TokenBytes(model.tokenizer), model.tokenizer.convert_ids_to_tokens
+        count = model.torch_model.config.get_text_config(decoder=True).vocab_size
+        _VOCABULARIES[model] = tuple(
+            pieces[i].decode("utf-8", "backslashreplace") or name(i) or ""
+            for i in range(max(count, len(model.tokenizer)))
+        )
+    return _VOCABULARIES[model]

@@ -20,6 +20,7 @@ from reasoning.models.introspect import (
     attention,
     distribution,
     truncated,
+    vocabulary,
 )
 from reasoning.models.stepper import Controls
 
@@ -176,6 +177,14 @@ def test_attention_leaves_the_models_own_way_of_attending_alone(tiny: Any) -> No
 def test_a_layer_that_is_not_there_is_named(tiny: Any) -> None:
     with pytest.raises(BadInput, match="layers 0 to"):
         attention(tiny, tiny.encode(PROMPT), 99)
+
+
+def test_every_token_has_a_name_and_half_a_character_shows_its_bytes(tiny: Any) -> None:
+    names = vocabulary(tiny)
+    assert len(names) == len(tiny.tokenizer)
+    assert names[tiny.tokenizer.eos_token_id] == "<eos>"
+    assert [names[i] for i in tiny.tokenizer.encode("12+3\n")] == ["12", "+", "3", "\n"]
+    assert [names[i] for i in tiny.tokenizer.encode("é")] == ["\\xc3", "\\xa9"]
 
 
 class Distant:
