@@ -196,6 +196,11 @@ class LocalModel:
         """The ids that the model reads for this prompt."""
         return self._encoder.ids(prompt)
 
+    async def read(self, ids: Sequence[int], start: int) -> tuple[float, ...]:
+        """Log-probabilities of the exact ids `ids[start:]`, each given all before it (start is at
+        least 1). Nothing is charged: for a server, which accounts for its clients itself."""
+        return (await asyncio.wrap_future(self._loop.score(ids, start))).logprobs
+
     def close(self) -> None:
         """Stop the decode thread; later calls fail."""
         self._loop.close()
