@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import inspect
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,10 +21,8 @@ from transformers.cache_utils import DynamicCache
 
 from reasoning.models.draw_torch import draw_anywhere
 from reasoning.models.rows import Rows, joined, right_aligned, taken
+from reasoning.models.sources import Source, grouped, longest
 from reasoning.models.stepper import Controls
-
-PREFILL_TOKENS = 16_384
-"""Prompt tokens in one forward pass, padding included, at most."""
 
 KEEP_ROWS = 256
 """Rows that have left whose keys and values are kept, at most."""
@@ -36,7 +33,7 @@ class BatchedStepper:
 
     `pool_bytes` bounds the keys and values of the rows in progress (by default 4 GiB, on a GPU a
     third of what is free); `keep_tokens` those of rows that have left, in tokens over all rows: a
-    continuation of such a row computes only what is new.
+    continuation of such a row computes only what is new. 0 shares no prefix at all.
     """
 
     def __init__(
@@ -80,17 +77,21 @@ class BatchedStepper:
         if not slots:
             return []
         keys = [tuple(int(i) for i in prompt) for prompt in prompts[: len(slots)]]
-        found = self._longest(dict.fromkeys(keys))
         parts, logits = [], []
         place: dict[tuple[int, ...], int] = {}
         saved: dict[tuple[int, ...], int] = {}
-        for group in grouped(found):
-            fresh, last, reused = self._prefill(group, [found[key] for key in group])
-            for key, count in zip(group, reused, strict=True):
-                place[key], saved[key] = len(place), count
-            parts.append(fresh)
-            logits.append(last)
-        order = [place[key] for key in keys]
+        order: list[int] = []
+        # without a cache not even siblings share: every row is a group of its own
+        for wave in [keys] if self._keep_tokens else [[key] for key in keys]:
+            found = self._longest(dict.fromkeys(wave))
+            for group in grouped(found):
+                fresh, last, reused = self._prefill(group, [found[key] for key in group])
+                start = sum(len(part.lengths) for part in parts)
+                for at, (key, count) in enumerate(zip(group, reused, strict=True)):
+                    place[key], saved[key] = start + at, count
+                parts.append(fresh)
+                logits.append(last)
+            order += [place[key] for key in wave]
         new, last = joined(parts).pick(order), torch.cat(logits)[order]
         self._logits = torch.cat([self._logits, last]) if self._slots else last
         self._rows = joined([self._rows, new]) if self._rows is not None else new
@@ -98,8 +99,9 @@ class BatchedStepper:
         cached = []
         for slot, key, end in zip(slots, keys, ends, strict=False):
             self._ids[slot], self._final[slot] = list(key), end
-            cached.append(saved.get(key, len(key)))
-            saved[key] = len(key)  # a sibling is copied whole
+            cached.append(saved[key])
+            if self._keep_tokens:
+                saved[key] = len(key)  # a sibling is copied whole
         return cached
 
     @torch.inference_mode()
@@ -126,6 +128,32 @@ class BatchedStepper:
         lengths = [n + 1 for n in self._rows.lengths]
         tails = [[token[slot]] for slot in self._slots]
         self._rows, self._logits = self._forward(tails, lengths, self._rows)
+
+    @torch.inference_mode()
+    def extend(
+        self, rows: Sequence[int], kept: Sequence[int], tails: Sequence[Sequence[int]]
+    ) -> torch.Tensor:
+        """Cut rows to their first `kept` tokens, feed `tails`; logits after every token fed."""
+        assert self._rows is not None
+        at = {slot: index for index, slot in enumerate(self._slots)}
+        widest = max(map(len, tails))
+        texts = [
+            [*self._ids[row][:count], *tail]
+            for row, count, tail in zip(rows, kept, tails, strict=True)
+        ]
+        # a row with fewer new tokens reads some again, so that no gap comes between its columns
+        heads = [max(0, len(text) - widest) for text in texts]
+        past = self._rows.heads([at[row] for row in rows], heads) if max(heads) else None
+        fed = [text[head:] for text, head in zip(texts, heads, strict=True)]
+        new, logits = self._pass(fed, [len(text) for text in texts], past, widest)
+        others = [slot for slot in self._slots if slot not in set(rows)]
+        index = [at[slot] for slot in others]
+        self._rows = joined([self._rows.pick(index), new]) if others else new
+        self._logits = torch.cat([self._logits[index], logits[:, -1]])
+        self._slots = [*others, *rows]
+        self._ids.update(zip(rows, texts, strict=True))
+        parts = [logits[i, widest - len(tail) :] for i, tail in enumerate(tails)]
+        return torch.cat(parts)
 
     @torch.inference_mode()
     def leave(self, rows: Sequence[int], generated: Sequence[Sequence[int]]) -> None:
@@ -188,6 +216,13 @@ class BatchedStepper:
         self, tails: Sequence[Sequence[int]], lengths: Sequence[int], past: Rows | None
     ) -> tuple[Rows, torch.Tensor]:
         """Feed `tails`, the last tokens of rows then `lengths` long; returns their next logits."""
+        rows, logits = self._pass(tails, lengths, past, 1)
+        return rows, logits[:, -1]
+
+    def _pass(
+        self, tails: Sequence[Sequence[int]], lengths: Sequence[int], past: Rows | None, keep: int
+    ) -> tuple[Rows, torch.Tensor]:
+        """As `_forward`, with the logits after each of the last `keep` tokens."""
         new = max(len(tail) for tail in tails)
         ids = torch.tensor([[0] * (new - len(tail)) + list(tail) for tail in tails])
         ends = torch.tensor(list(lengths))[:, None]
@@ -195,7 +230,7 @@ class BatchedStepper:
         fed = right_aligned([len(tail) for tail in tails], new, self.device)
         mask = fed if past is None else torch.cat([past.mask(self.device), fed], dim=1)
         cache = DynamicCache() if past is None else past.cache()
-        options = {"position_ids": positions, "logits_to_keep": 1}
+        options = {"position_ids": positions, "logits_to_keep": keep}
         output = self.model(
             input_ids=ids.to(self.device),
             attention_mask=mask.long(),
@@ -203,30 +238,17 @@ class BatchedStepper:
             use_cache=True,
             **{name: value for name, value in options.items() if name in self._accepts},
         )
-        return taken(cache, lengths), output.logits[:, -1].float()
+        return taken(cache, lengths), output.logits[:, -keep:].float()
 
     def _longest(self, prompts: Iterable[tuple[int, ...]]) -> dict[tuple[int, ...], Source]:
-        """Where most of each prompt's keys and values already are (never its last token's)."""
-        sources = [Source(self._rows, row, len(self._ids[s])) for row, s in enumerate(self._slots)]
-        sources += [Source(rows, 0, len(ids)) for ids, rows in self._kept.items()]
-        nowhere = Source(None, 0, 0)
-        if not sources or self._keep_tokens == 0:
-            return dict.fromkeys(prompts, nowhere)
-        table = np.full((len(sources), max(source.tokens for source in sources)), -1)
-        for line, ids in zip(
-            table, (*(self._ids[slot] for slot in self._slots), *self._kept), strict=True
-        ):
-            line[: len(ids)] = ids
-        found = {}
-        for prompt in prompts:
-            wanted = np.asarray(prompt[:-1], dtype=np.int64)[: table.shape[1]]
-            differs = np.pad(
-                table[:, : len(wanted)] != wanted, ((0, 0), (0, 1)), constant_values=True
-            )
-            common = differs.argmax(axis=1)
-            best = int(common.argmax())
-            found[prompt] = replace(sources[best], tokens=int(common[best]))
-        return found
+        """Where most of each prompt's keys and values already are."""
+        known: list[tuple[Sequence[int], Source]] = []
+        if self._keep_tokens:
+            for row, slot in enumerate(self._slots):
+                ids = self._ids[slot]
+                known.append((ids, Source(self._rows, row, len(ids))))
+            known += [(ids, Source(rows, 0, len(ids))) for ids, rows in self._kept.items()]
+        return longest(prompts, known)
 
     def _keep(self, ids: tuple[int, ...], row: int) -> None:
         if len(ids) > self._keep_tokens:
@@ -238,32 +260,6 @@ class BatchedStepper:
         while self._kept_tokens > self._keep_tokens or len(self._kept) > KEEP_ROWS:
             first, _ = self._kept.popitem(last=False)
             self._kept_tokens -= len(first)
-
-
-@dataclass(frozen=True)
-class Source:
-    """The first `tokens` tokens of row `row` of `rows`."""
-
-    rows: Rows | None
-    row: int
-    tokens: int
-
-    def head(self, tokens: int) -> Rows:
-        assert self.rows is not None
-        return self.rows.head(self.row, tokens)
-
-
-def grouped(found: Mapping[tuple[int, ...], Source]) -> Iterator[list[tuple[int, ...]]]:
-    """Prompts that go through one forward pass: those with a source apart from those without, by
-    how many new tokens they bring (powers of two), at most PREFILL_TOKENS together."""
-    buckets: dict[tuple[bool, int], list[tuple[int, ...]]] = {}
-    for prompt, source in found.items():
-        bits = (len(prompt) - source.tokens - 1).bit_length()
-        buckets.setdefault((source.tokens > 0, max(2, bits)), []).append(prompt)
-    for (_, bits), prompts in buckets.items():
-        size = max(1, PREFILL_TOKENS >> bits)
-        for start in range(0, len(prompts), size):
-            yield prompts[start : start + size]
 
 
 def accepted(model: Any) -> frozenset[str]:

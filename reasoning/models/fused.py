@@ -36,10 +36,13 @@ class FusedStepper:
     """A `Stepper` over a Qwen3 model of transformers (see `packed.unsupported` for the limits).
 
     The weights are copied: later changes to `model` are not seen. `pool_bytes` is the most memory
-    that keys and values take; what is never used is never touched.
+    that keys and values take; what is never used is never touched. Without `share` no row reads a
+    prefix that another has computed.
     """
 
-    def __init__(self, model: Any, max_rows: int = 256, pool_bytes: int = 192 << 20) -> None:
+    def __init__(
+        self, model: Any, max_rows: int = 256, pool_bytes: int = 192 << 20, share: bool = True
+    ) -> None:
         reason = unsupported(model)
         if reason:
             raise BadInput(
@@ -52,7 +55,7 @@ class FusedStepper:
             config.head_dim,
         )
         slots = pool_bytes // (8 * layers * kv_heads * size)
-        self.max_rows = max_rows
+        self.max_rows, self._share = max_rows, share
         self.max_positions = min(config.max_position_embeddings, slots // 2)
         if self.max_positions < 8:
             raise BadInput(f"pool_bytes={pool_bytes} holds {slots} tokens; 16 is the least")
@@ -76,9 +79,8 @@ class FusedStepper:
         cached: list[int] = []
         parts: list[tuple[int, Sequence[int], int]] = []
         for row, ids, limit in zip(rows, prompts, limits, strict=True):
-            stem = len(ids) - 1
             # the last token is read anew for its logits; the last drawn one is never fed
-            place = self._pool.take(ids, stem, limit, spare=self.max_positions)
+            place = self._take(ids, len(ids) - 1, limit, self.max_positions)
             if place is None:
                 break
             self._table[row, : len(place.slots)] = place.slots
@@ -98,10 +100,23 @@ class FusedStepper:
         self._run(rows, positions, ids, rows, self._logits)
         self._length[rows] = positions + 1
 
+    def extend(
+        self, rows: Sequence[int], kept: Sequence[int], tails: Sequence[Sequence[int]]
+    ) -> np.ndarray:
+        """Cut rows to their first `kept` tokens, feed `tails`; logits after every token fed."""
+        counts = [len(tail) for tail in tails]
+        positions = [np.arange(start, start + n) for start, n in zip(kept, counts, strict=True)]
+        tokens = np.array([token for tail in tails for token in tail], np.int64)
+        logits = np.empty((len(tokens), self.vocabulary), np.float32)
+        numbers = np.repeat(np.asarray(rows, np.int64), counts)
+        self._run(numbers, np.concatenate(positions), tokens, np.arange(len(tokens)), logits)
+        self._length[np.asarray(rows)] = np.asarray(kept) + counts
+        return logits
+
     def leave(self, rows: Sequence[int], generated: Sequence[Sequence[int]]) -> None:
         for row, ids in zip(rows, generated, strict=True):
             place, last = self._places.pop(row)
-            self._pool.give(place, [last, *ids[:-1]])
+            self._give(place, [last, *ids[:-1]])
 
     def score(
         self, sequences: Sequence[Sequence[int]], starts: Sequence[int]
@@ -112,7 +127,7 @@ class FusedStepper:
             first = len(scores)
             group: list[tuple[Place, Sequence[int], int]] = []
             for ids, start in list(zip(sequences, starts, strict=True))[first : first + READERS]:
-                place = self._pool.take(ids, start - 1, len(ids) - start)
+                place = self._take(ids, start - 1, len(ids) - start)
                 if place is None:
                     break
                 self._table[self.max_rows + len(group), : len(place.slots)] = place.slots
@@ -120,12 +135,21 @@ class FusedStepper:
             scores += self._read_group(group)
             cached += [place.cached for place, _, _ in group]
             for place, ids, start in group:
-                self._pool.give(place, ids[start - 1 : -1])
+                self._give(place, ids[start - 1 : -1])
         return scores, cached
 
     def reset(self) -> None:
         self._pool.clear()
         self._places.clear()
+
+    def _take(self, ids: Sequence[int], stem: int, own: int, spare: int = 0) -> Place | None:
+        """Slots for ids[:stem] and `own` more; all are the row's own where nothing is shared."""
+        if not self._share:
+            stem, own = 0, stem + own
+        return self._pool.take(ids, stem, own, spare)
+
+    def _give(self, place: Place, tokens: Sequence[int]) -> None:
+        self._pool.give(place, tokens if self._share else ())
 
     def _read_group(self, group: list[tuple[Place, Sequence[int], int]]) -> list[list[float]]:
         """Log-probabilities of ids[start:] of each sequence of the group."""

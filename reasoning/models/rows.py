@@ -69,6 +69,24 @@ class Rows:
             layers.append(layer and (of(layer[0]), of(layer[1])))
         return Rows(tuple(layers), lengths)
 
+    def heads(self, rows: Sequence[int], tokens: Sequence[int]) -> Rows:
+        """The first `tokens[i]` tokens of row `rows[i]`, in this order."""
+        wide, lengths = max(tokens, default=0), [self.lengths[row] for row in rows]
+        if lengths == list(tokens):
+            return self.pick(rows)
+        starts = torch.tensor([self.width - length for length in lengths])[:, None]
+        ends = torch.tensor(list(tokens))[:, None]
+        columns = (starts + ends - wide + torch.arange(wide)).clamp(min=0)[:, None, :, None]
+        index = torch.tensor(list(rows))
+
+        def of(tensor: torch.Tensor) -> torch.Tensor:
+            some = tensor.index_select(0, index.to(tensor.device))
+            shape = (-1, tensor.shape[1], -1, tensor.shape[3])
+            return some.gather(2, columns.to(tensor.device).expand(*shape))
+
+        layers = tuple(layer and (of(layer[0]), of(layer[1])) for layer in self.layers)
+        return Rows(layers, tuple(tokens))
+
     def head(self, row: int, tokens: int) -> Rows:
         """The first `tokens` tokens of one row, copied."""
         start = self.width - self.lengths[row]
