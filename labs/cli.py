@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("labs.compare", "strategies x budgets on a task; resumable, from flags or TOML"),
     "check": ("labs.check", "judge completions in a JSONL file, one JSON verdict a line"),
     "solve": ("labs.solve", "print the traces of one problem, each step with its verdict"),
+    "serve": ("labs.serve", "serve models and strategies as OpenAI does"),
     "tasks": ("labs.names", "list the tasks"),
     "models": ("labs.names", "list the models"),
     "strategies": ("labs.names", "list the strategies"),

@@ -1,0 +1,1 @@
+"""The parts of `reasonlab serve`: an OpenAI-compatible server of models, and of strategies."""

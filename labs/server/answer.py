@@ -1,0 +1,237 @@
+"""Work on one request: completions of its prompts, and the log-probabilities it asks for."""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from labs.server.asked import Asked
+from labs.server.errors import bad, too_long
+from labs.server.models import reach
+from reasoning.core import BadPrompt, Completion, LanguageModel, Prompt, SeedPath, Usage
+from reasoning.ledger import Budget, Ledger
+from reasoning.models.local import LocalModel
+
+GUIDED = {"choices": "structured_outputs.choice", "regex": "structured_outputs.regex",
+          "schema": "structured_outputs.json"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is reported of one token: its text, the characters that it adds to the text of all, its
+    log-probability (None: it has none), and the likeliest tokens in its place."""
+
+    text: str
+    size: int
+    logprob: float | None
+    top: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One completion as it is answered. `echoed` is the prompt's text where it is asked back;
+    `told` the tokens of `echoed` and of the completion, where log-probabilities are asked for."""
+
+    index: int
+    text: str
+    finish_reason: Literal["stop", "length"]
+    stop_reason: str | None
+    token_ids: tuple[int, ...] | None = None
+    prompt_ids: tuple[int, ...] | None = None
+    echoed: str = ""
+    told: tuple[Told, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The choices of all prompts in order, the tokens used, and what a strategy adds."""
+
+    choices: tuple[Choice, ...]
+    usage: Usage
+    extension: dict[str, Any] | None = None
+
+
+def check(asked: Asked, model: LanguageModel) -> list[tuple[int, ...] | None]:
+    """The token ids of each prompt, where the model is local. Raises ApiError for what the model
+    cannot do and for a prompt that it cannot read."""
+    for name, field in GUIDED.items():
+        if getattr(asked.sampling, name) and name not in model.can:
+            raise bad(f"{model.name} cannot enforce {field}; leave it out", field)
+    for name in ("top_k", "min_p"):
+        if name in asked.given and getattr(asked.sampling, name) and not _takes(model, name):
+            raise bad(f"{model.name} cannot draw by {name}; leave it out", name)
+    if not isinstance(model, LocalModel):
+        for name, wanted in (("echo", asked.echo), ("logprobs", asked.logprobs is not None)):
+            if wanted:
+                raise bad(f"{name} needs a model in the server's own process", name)
+        return [None for _ in asked.prompts]
+    return [_ids(prompt, model, asked) for prompt in asked.prompts]
+
+
+def _takes(model: LanguageModel, name: str) -> bool:
+    return isinstance(model, LocalModel) or name in model.can
+
+
+def _ids(prompt: Prompt, model: LocalModel, asked: Asked) -> tuple[int, ...]:
+    try:
+        ids = tuple(model.encode(prompt))
+    except BadPrompt as error:
+        raise bad(str(error), "prompt") from error
+    if prompt.prefix_ids is not None:
+        vocabulary = len(model.tokenizer)
+        wrong = next((i for i in prompt.prefix_ids if not 0 <= int(i) < vocabulary), None)
+        if wrong is not None:
+            raise bad(f"token id {wrong} is not in the vocabulary of {vocabulary}", "prompt")
+    most, room = reach(model) or 0, 0 if asked.sampling.max_tokens == 0 else 1
+    if len(ids) + room > most:
+        raise too_long(
+            f"this model reads at most {most} tokens, those it writes among them, and the prompt"
+            f" has {len(ids)}; shorten the prompt"
+        )
+    return ids
+
+
+async def answer(
+    asked: Asked, model: LanguageModel, prompt_ids: Sequence[tuple[int, ...] | None]
+) -> Answer:
+    """All completions of one request. Every prompt is drawn as if it had been sent alone."""
+    parts = await asyncio.gather(
+        *(_complete(asked, model, prompt, Ledger(Budget())) for prompt in asked.prompts)
+    )
+    choices: list[Choice] = []
+    used = Usage()
+    for completions, ids in zip(parts, prompt_ids, strict=True):
+        used = added(used, usage_of(completions, ids))
+        for completion in completions:
+            choices.append(choice(len(choices), completion, asked, model, ids))
+    if asked.logprobs is not None or asked.echo:
+        owners = [ids for ids in prompt_ids for _ in range(asked.sampling.n)]
+        echoes = await echo(asked, model, prompt_ids)
+        flat = [completion for completions in parts for completion in completions]
+        choices = [
+            replace(
+                made,
+                echoed=echoes[at // asked.sampling.n][0],
+                told=await told(asked, model, owner, echoes[at // asked.sampling.n][1], drawn),
+            )
+            for at, (made, owner, drawn) in enumerate(zip(choices, owners, flat, strict=True))
+        ]
+    return Answer(tuple(choices), used)
+
+
+async def _complete(
+    asked: Asked, model: LanguageModel, prompt: Prompt, ledger: Ledger
+) -> list[Completion]:
+    if asked.sampling.max_tokens == 0:
+        return [Completion("", "length", Usage(), (), ())] * asked.sampling.n
+    return await model.generate(prompt, asked.sampling, ledger, SeedPath(asked.seed))
+
+
+def usage_of(completions: Sequence[Completion], ids: tuple[int, ...] | None) -> Usage:
+    """The tokens of one prompt's completions: the prompt once, whatever `n` is."""
+    first = completions[0].usage
+    prompt = first.prompt if ids is None else len(ids)
+    return Usage(prompt, first.cached, sum(c.usage.completion for c in completions))
+
+
+def added(one: Usage, other: Usage) -> Usage:
+    """The sum of two."""
+    return Usage(
+        one.prompt + other.prompt, one.cached + other.cached, one.completion + other.completion
+    )
+
+
+def choice(
+    index: int, completion: Completion, asked: Asked, model: LanguageModel,
+    prompt_ids: tuple[int, ...] | None,
+) -> Choice:  # fmt: skip
+    """A completion as it is answered, the stop string put back where it is asked for."""
+    reason = stop_reason(completion, asked, model)
+    back = asked.include_stop and completion.finish == "stop" and reason is not None
+    ids = asked.token_ids
+    return Choice(
+        index,
+        completion.text + reason if back and reason is not None else completion.text,
+        "length" if completion.finish in ("length", "budget") else "stop",
+        reason,
+        completion.token_ids if ids else None,
+        prompt_ids if ids else None,
+    )
+
+
+def stop_reason(completion: Completion, asked: Asked, model: LanguageModel) -> str | None:
+    """The stop string that ended a completion; None at the end of the sequence or of the length.
+
+    A model elsewhere does not tell which of several it was: then all of them are named.
+    """
+    if completion.finish not in ("stop", "boundary"):
+        return None
+    if len(asked.stop) == 1:
+        return asked.stop[0]
+    if not isinstance(model, LocalModel) or completion.token_ids is None:
+        return " or ".join(asked.stop)
+    whole = model.token_bytes.text(completion.token_ids)
+    found = [s for s in asked.stop if whole.startswith(s, len(completion.text))]
+    return min(found, key=len)  # of several at one place the shortest was complete first
+
+
+async def echo(
+    asked: Asked, model: LanguageModel, prompt_ids: Sequence[tuple[int, ...] | None]
+) -> list[tuple[str, tuple[Told, ...]]]:
+    """Of each prompt its text and its tokens, or nothing where no echo is asked for."""
+    if not asked.echo or not isinstance(model, LocalModel):
+        return [("", ()) for _ in prompt_ids]
+    found = []
+    for prompt, ids in zip(asked.prompts, prompt_ids, strict=True):
+        ids = ids or ()
+        text = prompt.prefix or model.token_bytes.text(ids)
+        if asked.logprobs is None:
+            found.append((text, ()))
+            continue
+        scores = await model.read(ids, 1) if len(ids) > 1 else ()
+        top = await alternatives(model, ids, 1, asked.logprobs)
+        found.append((text, tell(model, ids, (None, *scores), ((), *top))))
+    return found
+
+
+async def told(
+    asked: Asked, model: LanguageModel, prompt_ids: tuple[int, ...] | None,
+    echoed: tuple[Told, ...], drawn: Completion,
+) -> tuple[Told, ...] | None:  # fmt: skip
+    """The tokens to report: those of the echo, then those drawn."""
+    if asked.logprobs is None or not isinstance(model, LocalModel):
+        return None
+    before, ids = prompt_ids or (), drawn.token_ids or ()
+    top = await alternatives(model, (*before, *ids), len(before), asked.logprobs)
+    return (*echoed, *tell(model, ids, drawn.logprobs or (), top))
+
+
+async def alternatives(
+    model: LocalModel, ids: Sequence[int], start: int, k: int
+) -> Sequence[tuple[tuple[int, float], ...]]:
+    """The k likeliest tokens at each place of `ids[start:]`; none are computed for k = 0."""
+    if k == 0 or len(ids) <= start:
+        return [()] * (len(ids) - start)
+    from reasoning.models.introspect import alternatives as look
+
+    found = await asyncio.to_thread(look, model, ids, start, k)
+    return [tuple(row) for row in found]
+
+
+def tell(
+    model: LocalModel, ids: Sequence[int], logprobs: Sequence[float | None],
+    tops: Sequence[tuple[tuple[int, float], ...]] | None = None,
+) -> tuple[Told, ...]:  # fmt: skip
+    """Tokens as they are reported."""
+    decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+    sizes = [len(decode(model.token_bytes[i])) for i in ids]
+    rows = zip(ids, sizes, logprobs, tops or [()] * len(ids), strict=True)
+    return tuple(Told(piece(model, i), size, logprob, top) for i, size, logprob, top in rows)
+
+
+def piece(model: Any, token: int) -> str:
+    """A token as text, special ones by their names."""
+    return model.tokenizer.decode([token], skip_special_tokens=False)

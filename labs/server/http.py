@@ -1,0 +1,133 @@
+"""Bodies in and out, the key, clients that leave, and streams: what every route shares."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from contextlib import aclosing, suppress
+from typing import Any, TypeVar
+
+from fastapi import Request
+from fastapi.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from labs.server.errors import ApiError, bad, read
+from labs.server.events import event
+from labs.server.gate import ClientLeft, Gate
+
+T = TypeVar("T")
+
+
+async def body_of(request: Request, limit: int) -> Any:
+    """The body. Raises ApiError for one that is too large or no JSON."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise ApiError(
+            415, "send JSON with the header Content-Type: application/json", "invalid_request_error"
+        )
+    raw = bytearray()
+    async for part in request.stream():
+        raw += part
+        if len(raw) > limit:
+            raise ApiError(
+                413, f"the body is larger than {limit} bytes; send less", "invalid_request_error"
+            )
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise bad(f"the body is not JSON: {error}") from error
+
+
+def answered(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A JSON answer."""
+    raw = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return Response(raw, status, headers, "application/json")
+
+
+def failed(error: ApiError) -> Response:
+    """An error as an answer."""
+    return answered(error.body, error.status, error.headers)
+
+
+async def until_left(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`. When the client leaves, cancels it and raises ClientLeft."""
+    task = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_gone(receive))
+    try:
+        await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        raise ClientLeft
+    finally:
+        gone.cancel()
+        if not task.done():
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+class Events(Response):
+    """A streamed answer: `events` are sent as they come, `done` is called after the last. The
+    request leaves the gate when the stream has ended, whichever way."""
+
+    def __init__(
+        self, events: AsyncGenerator[bytes, None], gate: Gate, done: Callable[[], None]
+    ) -> None:
+        super().__init__(media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+        self._events, self._gate, self._done = events, gate, done
+        del self.headers["content-length"]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+        with suppress(ClientLeft, ApiError), self._gate.inside():
+            await send(start)
+            await until_left(receive, self._send(send))
+            self._done()
+
+    async def _send(self, send: Send) -> None:
+        fault = None
+        try:
+            async with aclosing(self._events) as events:
+                async for made in events:
+                    await send({"type": "http.response.body", "body": made, "more_body": True})
+        except Exception as error:  # the status is sent: the error is an event of the stream
+            fault = read(error)
+            body = event(fault.body)
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+        if fault is not None:
+            raise fault
+
+
+class Guard:
+    """Asks every request but `/health` for the bearer key, compared in constant time."""
+
+    def __init__(self, app: ASGIApp, key: str | None) -> None:
+        self.app, self._key = app, None if key is None else key.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and self._key is not None:
+            scope["trusted"] = self._known(scope)
+            if not scope["trusted"] and scope["path"] != "/health":
+                await failed(_no_key())(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+    def _known(self, scope: Scope) -> bool:
+        sent = next((v for k, v in scope["headers"] if k == b"authorization"), b"")
+        scheme, _, key = sent.partition(b" ")
+        return scheme.lower() == b"bearer" and hmac.compare_digest(key.strip(), self._key or b"")
+
+
+def _no_key() -> ApiError:
+    return ApiError(
+        401, "this server needs its key: Authorization: Bearer KEY", "invalid_api_key",
+        headers={"WWW-Authenticate": "Bearer"},
+    )  # fmt: skip
