@@ -35,15 +35,15 @@ def groups_chart(groups: Sequence[Group], xlabel: str) -> Chart:
     axes.set_xticks(range(len(names)), names)
     axes.set_xlabel(xlabel)
     _dress(axes, "accuracy, 95 % interval")
-    if lines:
+    if len(lines) > 1:
         axes.legend(fontsize="small")
     return figure
 
 
 def buckets_chart(buckets: Sequence[Bucket], xlabel: str) -> Chart:
-    """Accuracy by bucket, each with the chains behind it."""
+    """Accuracy by bucket, each with the problems behind it."""
     figure = Chart(figsize=(6.4, 3.6), layout="constrained")
-    _pooled(figure.subplots(), buckets, xlabel)
+    _pooled(figure.subplots(), buckets, xlabel, "problems")
     return figure
 
 
@@ -52,12 +52,12 @@ def lengths_chart(pooled: Sequence[Bucket], within: Sequence[Bucket]) -> Chart:
     of the same problem."""
     figure = Chart(figsize=(9.6, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(3, 2))
-    _pooled(left, pooled, "tokens of a chain")
+    _pooled(left, pooled, "tokens of a chain", "chains")
     left.set_title("all chains together: hard problems are the long ones", fontsize="small")
     known = [bucket for bucket in within if bucket.value is not None]
     places = range(len(known))
     _bars(right, list(places), [b.value for b in known if b.value], 1, None, line=False)
-    right.set_xticks(list(places), [_counted(b, f"{b.problems} problems") for b in known])
+    right.set_xticks(list(places), [_counted(b, "problems") for b in known])
     right.set_xlim(-0.6, max(1, len(known)) - 0.4)
     right.axhline(0, color="#888888", linewidth=1)
     right.set_ylabel("accuracy minus that of usual ones")
@@ -66,17 +66,17 @@ def lengths_chart(pooled: Sequence[Bucket], within: Sequence[Bucket]) -> Chart:
     return figure
 
 
-def _pooled(axes: Axes, buckets: Sequence[Bucket], xlabel: str) -> None:
+def _pooled(axes: Axes, buckets: Sequence[Bucket], xlabel: str, unit: str) -> None:
     known = [bucket for bucket in buckets if bucket.value is not None]
     places = range(len(known))
     _bars(axes, list(places), [b.value for b in known if b.value], 0, None, line=True)
-    axes.set_xticks(list(places), [_counted(b, f"{b.chains} chains") for b in known])
+    axes.set_xticks(list(places), [_counted(b, unit) for b in known])
     axes.set_xlabel(xlabel)
     _dress(axes, "accuracy, 95 % interval")
 
 
-def _counted(bucket: Bucket, count: str) -> str:
-    return f"{bucket.label}\n({count})"
+def _counted(bucket: Bucket, unit: str) -> str:
+    return f"{bucket.label}\n({getattr(bucket, unit)} {unit})"
 
 
 def _dress(axes: Axes, ylabel: str) -> None:

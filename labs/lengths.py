@@ -6,20 +6,24 @@ more often. Inside one problem the difficulty is the same for every chain.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 import numpy as np
 
 from evaluators.errors import BadInput
-from evaluators.intervals import Interval, bootstrap_interval
+from evaluators.intervals import Interval, bootstrap_interval, wilson_interval
 from search.report import Report
 
 NEAR = 0.1
 """Within this share of the problem's median length a chain counts as `usual`."""
 
 KINDS = ("shorter", "usual", "longer")
+
+
+Row = tuple[str, int, bool]
+"""(problem, tokens of a chain, whether it is right)"""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,18 @@ class Bucket:
     value: Interval | None
     chains: int
     problems: int
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return f"{self.label}: not measured"
+        interval = f"{self.value.low:.2f} to {self.value.high:.2f}"
+        return f"{self.label}: {self.value.value:.2f} ({interval}; {self.problems} problems)"
+
+
+def bucket(label: str, hits: Mapping[str, bool]) -> Bucket:
+    """The share of problems with a hit, one entry a problem, with Wilson's interval."""
+    value = wilson_interval(sum(hits.values()), len(hits)) if hits else None
+    return Bucket(label, value, len(hits), len(hits))
 
 
 def chains_of(report: Report, arm: str, budget: str | int) -> list[Chain]:
@@ -107,6 +123,32 @@ def within(chains: Sequence[Chain]) -> list[Bucket]:
         Bucket(name, bootstrap_interval(gaps, _rng()) if gaps else None, counts[name], len(gaps))
         for name, gaps in found.items()
     ]
+
+
+def over_problems(
+    statistic: Callable[[list[Row]], float | None], chains: Sequence[Chain], draws: int = 400
+) -> Interval | None:
+    """A statistic of rows (problem, tokens, right) with its percentile bootstrap interval over
+    problems, or `None` where it has no value. A problem that is drawn twice counts as two.
+
+    Draws without a value are left out. (Efron and Tibshirani 1993, chapter 13.)
+    """
+    held: dict[str, list[Chain]] = {}
+    for chain in chains:
+        held.setdefault(chain.problem, []).append(chain)
+    value = statistic([(c.problem, c.tokens, c.right) for c in chains])
+    if value is None:
+        return None
+    rng, names, found = _rng(), list(held), [value]
+    for _ in range(draws):
+        picks = rng.integers(len(names), size=len(names))
+        drawn = statistic(
+            [(f"{at}", c.tokens, c.right) for at, i in enumerate(picks) for c in held[names[i]]]
+        )
+        if drawn is not None:
+            found.append(drawn)
+    low, high = np.quantile(found, [0.025, 0.975])
+    return Interval(value, float(low), float(high))
 
 
 def _bucket(label: str, held: Sequence[Chain]) -> Bucket:

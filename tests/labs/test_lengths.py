@@ -6,7 +6,7 @@ import pytest
 
 from labs.chain_figures import buckets_chart, lengths_chart
 from labs.exercises.chain import longer_minus_shorter
-from labs.lengths import Chain, kind, pooled, within
+from labs.lengths import Chain, bucket, kind, over_problems, pooled, within
 
 
 def chains(problem: str, *runs: tuple[int, bool]) -> list[Chain]:
@@ -60,3 +60,21 @@ def test_the_charts_draw_also_what_is_empty() -> None:
     assert png.startswith(b"\x89PNG")
     assert len(png) > len(lengths_chart([], within([]))._repr_png_())
     assert buckets_chart([], "share")._repr_png_()
+
+
+def test_a_statistic_is_resampled_by_whole_problems() -> None:
+    def problems_seen(rows: list[tuple[str, int, bool]]) -> float:
+        return float(len({problem for problem, _, _ in rows}))
+
+    same = over_problems(problems_seen, SIMPSON)
+    assert same and (same.value, same.low, same.high) == (2.0, 2.0, 2.0)
+    share = over_problems(lambda rows: sum(r for _, _, r in rows) / len(rows), SIMPSON)
+    assert share and (share.value, share.low, share.high) == (0.5, 0.25, 0.75)
+    assert over_problems(lambda rows: None, SIMPSON) is None
+
+
+def test_a_bucket_of_problems_says_its_share_interval_and_size() -> None:
+    assert str(bucket("the vote", {"a": True, "b": False})) == (
+        "the vote: 0.50 (0.09 to 0.91; 2 problems)"
+    )
+    assert str(bucket("nothing", {})) == "nothing: not measured"
