@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -21,6 +21,7 @@ from labs.server.http import Events, Guard, answered, body_of, failed, until_lef
 from labs.server.limits import Limits
 from labs.server.models import Served, reach
 from labs.server.reply import Reply
+from labs.server.strategy import plan
 from reasoning.core import LanguageModel
 from reasoning.models.local import LocalModel
 
@@ -47,30 +48,24 @@ class Answers:
         data = await body_of(request, self.limits.body)
         name = reading.model_of(data)
         model, strategy = self.served.find(name)
-        if strategy is not None:
-            raise ApiError(501, "strategies are not served yet", "internal")
         make = reading.chat if route == "chat" else reading.completion
         asked = make(data, reach(model) or UNKNOWN_REACH, search=strategy is not None)
         count = len(asked.prompts) * asked.sampling.n
         if count > self.limits.choices:
             raise bad(f"prompts x n is {count}; one request has at most {self.limits.choices}", "n")
         ids = check(asked, model)
+        if strategy is not None:
+            work = plan(asked, model, strategy, self.limits.spend).answer
+        else:
+            work = partial(answer, asked, model, ids)
         self.gate.enter()
-        if asked.stream and flows(asked, model) and isinstance(model, LocalModel):
-            reply = Reply(route, name, lambda token: piece(model, token))
-            pieces = Streaming(asked, model, [i or () for i in ids], reply)
+        if strategy is None and asked.stream and flows(asked, model):
+            pieces = Streaming(asked, model, [i or () for i in ids], _reply(asked, model, name))
             return Events(pieces.events(), self.gate, lambda: self.gate.charge(pieces.usage))
         with self.gate.inside():
-            return await until_left(request.receive, self._whole(asked, model, name, ids))
-
-    async def _whole(
-        self, asked: Asked, model: LanguageModel, name: str,
-        ids: Sequence[tuple[int, ...] | None],
-    ) -> Response:  # fmt: skip
-        made = await answer(asked, model, ids)
+            made = await until_left(request.receive, work())
         self.gate.charge(made.usage)
-        local = isinstance(model, LocalModel)
-        reply = Reply(asked.route, name, (lambda i: piece(model, i)) if local else None)
+        reply = _reply(asked, model, name)
         if asked.stream:
             events = b"".join(whole_as_events(made, asked, reply))
             return Response(events, media_type="text/event-stream")
@@ -86,6 +81,11 @@ class Answers:
             "requests": self.gate.counts(),
             "models": {n: asdict(m.counters) for n, m in models if isinstance(m, LocalModel)},
         }
+
+
+def _reply(asked: Asked, model: LanguageModel, name: str) -> Reply:
+    local = isinstance(model, LocalModel)
+    return Reply(asked.route, name, partial(piece, model) if local else None)
 
 
 def build(served: Served, limits: Limits | None = None, key: str | None = None) -> FastAPI:

@@ -124,7 +124,11 @@ def _asked(
         route, prompts, sampling, secrets.randbelow(2**31) if seed is None else seed,
         logprobs=logprobs, echo=echo, stream=body.flag("stream"), include_usage=usage, stop=stop,
         include_stop=include, token_ids=body.flag("return_token_ids"),
-        given=frozenset(name for name, value in data.items() if value is not None),
+        given=frozenset(
+            "max_tokens" if name == "max_completion_tokens" else name
+            for name, value in data.items()
+            if value is not None
+        ),
         extra={name: body.any(name) for name in ("strategy", "budget", "task")} if search else None,
     )  # fmt: skip
     body.finish()

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from evaluators.errors import BadInput, LabError
+from evaluators.errors import BadInput, LabError, UnknownName
 from reasoning.core import BadPrompt
 
 LOG = logging.getLogger("reasonlab.serve")
@@ -63,7 +63,7 @@ def read(error: Exception) -> ApiError:
         return error
     if isinstance(error, BadPrompt):  # any other fault of a prompt is found before it is sent
         return too_long(str(error))
-    if isinstance(error, BadInput):
+    if isinstance(error, BadInput | UnknownName):
         return bad(str(error))
     if isinstance(error, LabError):  # a model behind this one that cannot be reached, for example
         return ApiError(502, str(error), "model_failed", kind="server_error")

@@ -69,10 +69,15 @@ class Body:
         return value
 
     def number(self, name: str, default: float) -> float:
-        """A finite number."""
+        """A number."""
+        value = self.amount(name)
+        return default if value is None else value
+
+    def amount(self, name: str) -> float | None:
+        """A number, or None."""
         value = self.any(name)
         if value is None:
-            return default
+            return None
         if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
             raise self._wrong(name, value, "a number")
         return float(value)
