@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from reasoning.core import Finish
+from reasoning.models.guide import Guide, Matcher
 from reasoning.models.stepper import Controls, Request, Result, Stepper
 from reasoning.models.stops import TokenBytes, Watch
 
@@ -16,12 +17,13 @@ from reasoning.models.stops import TokenBytes, Watch
 @dataclass
 class Row:
     """A request in progress; `end` is a stop or boundary and the bytes of text that it keeps,
-    `error` what the request's own listener raised."""
+    `error` what the request's listener or its form raised."""
 
     request: Request
     future: Future[Result]
     cached: int
     watch: Watch | None = None
+    matcher: Matcher | None = None
     end: tuple[Finish, int] | None = None
     error: Exception | None = None
 
@@ -36,7 +38,8 @@ class Batch:
     def __init__(self, stepper: Stepper, pieces: TokenBytes) -> None:
         count = stepper.max_rows
         self._pieces = pieces
-        self.controls = Controls.empty(count)
+        self._plain = self._masked = Controls.empty(count)
+        self._mask = np.zeros((0, stepper.vocabulary), np.bool_)  # made when first needed
         self._limit = np.zeros(count, np.int64)
         self._ids = np.empty((count, stepper.max_positions), np.int32)
         self._logprobs = np.empty((count, stepper.max_positions))
@@ -49,10 +52,17 @@ class Batch:
 
     def clear(self) -> None:
         """Forget every row."""
+        self._mask[:] = True
         self.rows: dict[int, Row] = {}
         self._attended: set[int] = set()  # rows whose every token is looked at one by one
+        self._guided: set[int] = set()
         self.vacant = list(range(len(self._limit) - 1, -1, -1))
         self.active = np.zeros(0, np.int64)
+
+    @property
+    def controls(self) -> Controls:
+        """How each row draws; with a mask while the text of any row has to have a form."""
+        return self._masked if self._guided else self._plain
 
     def add(
         self, requests: Sequence[tuple[Request, Future[Result]]], cached: Sequence[int]
@@ -63,41 +73,56 @@ class Batch:
             row = self.rows[number] = Row(request, future, known)
             if sampling.boundary is not None or sampling.stop:
                 row.watch = Watch(sampling.boundary, sampling.stop)
-            if row.watch is not None or request.on_token is not None:
+            if request.guide is not None:
+                self._guide(number, row, request.guide)
+            if row.watch is not None or row.matcher is not None or request.on_token is not None:
                 self._attended.add(number)
-            self.controls.put(number, sampling, request.key)
+            self._plain.put(number, sampling, request.key)
             self._limit[number] = request.max_tokens
         self.active = np.fromiter(self.rows, np.int64, len(self.rows))
+
+    def _guide(self, number: int, row: Row, guide: Guide) -> None:
+        if not len(self._mask):
+            self._mask = np.ones((len(self._limit), self._mask.shape[1]), np.bool_)
+            self._masked = replace(self._plain, allowed=self._mask)  # the other arrays are shared
+        row.matcher = guide.matcher()
+        row.matcher.allow(self._mask[number])
+        self._guided.add(number)
 
     def take(self, ids: np.ndarray, logprobs: np.ndarray) -> np.ndarray:
         """Note the token that each active row has drawn; which of them (bool) end with it."""
         rows = self.active
-        drawn = self.controls.counter[rows].astype(np.int64)
+        drawn = self._plain.counter[rows].astype(np.int64)
         self._ids[rows, drawn] = ids
         self._logprobs[rows, drawn] = logprobs
-        self.controls.counter[rows] += np.uint64(1)
+        self._plain.counter[rows] += np.uint64(1)
         ended = self._eos[ids] | (drawn + 1 >= self._limit[rows])
         if self._attended:
             triples = zip(rows.tolist(), ids.tolist(), logprobs.tolist(), strict=True)
             for at, (number, token, logprob) in enumerate(triples):
-                if number in self._attended and self._attend(self.rows[number], token, logprob):
-                    ended[at] = True
+                if number in self._attended:
+                    ended[at] |= self._attend(number, token, logprob, bool(ended[at]))
         return ended
 
-    def _attend(self, row: Row, token: int, logprob: float) -> bool:
-        """Look at one token of one row; whether the row ends with it."""
+    def _attend(self, number: int, token: int, logprob: float, last: bool) -> bool:
+        """Look at one token of one row, perhaps its last; whether the row ends with it. An error
+        of the listener or of the form is the request's own: only this row fails."""
+        row = self.rows[number]
         if row.watch is not None:
             row.end = row.watch(self._pieces[token])
-        if row.request.on_token is not None:
-            try:
+        try:
+            if row.request.on_token is not None:
                 row.request.on_token(token, logprob)
-            except Exception as error:  # it belongs to the caller: only this row fails
-                row.error = error
+            if row.matcher is not None and row.end is None and not last:
+                row.matcher.take(token)
+                row.matcher.allow(self._mask[number])
+        except Exception as error:
+            row.error = error
         return row.end is not None or row.error is not None
 
     def drawn(self, number: int) -> list[int]:
         """The tokens that a row has drawn."""
-        return self._ids[number, : int(self.controls.counter[number])].tolist()
+        return self._ids[number, : int(self._plain.counter[number])].tolist()
 
     def answer(self, number: int) -> Result | Exception:
         """What a row that ended has to say."""
@@ -125,5 +150,8 @@ class Batch:
         for number in numbers:
             del self.rows[number]
             self._attended.discard(number)
+            if number in self._guided:
+                self._guided.discard(number)
+                self._mask[number] = True
             self.vacant.append(number)
         self.active = np.fromiter(self.rows, np.int64, len(self.rows))

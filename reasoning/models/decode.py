@@ -42,7 +42,7 @@ class DecodeLoop:
     """
 
     def __init__(self, stepper: Stepper, pieces: TokenBytes) -> None:
-        self.stepper, self.pieces = stepper, pieces
+        self.stepper, self.pieces, self.eos_ids = stepper, pieces, stepper.eos_ids
         self._wake = threading.Condition()
         self._waiting: deque[tuple[Request, Future[Result]]] = deque()
         self._readings: deque[tuple[list[int], int, Future[Scored]]] = deque()

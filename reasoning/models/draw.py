@@ -120,10 +120,12 @@ def _draw(
     min_p: np.ndarray,
     key: np.ndarray,
     counter: np.ndarray,
+    allowed: np.ndarray,
     ids: np.ndarray,
     logprobs: np.ndarray,
-) -> int:
-    """Draw for rows `at` of all arrays; returns the first row without finite logits, or -1."""
+) -> tuple[int, bool]:
+    """Draw for rows `at` of all arrays; `allowed` has no rows where every token is. Returns the
+    first row that cannot be drawn, or -1, and whether its logits are finite."""
     n = logits.shape[1]
     weights = np.empty(n, np.float32)
     bits = np.empty(n, np.int32)
@@ -142,18 +144,34 @@ def _draw(
         for j in range(n):
             whole += weights[j]
         if not (whole >= 1.0 and math.isfinite(whole)):
-            return r
-        token = best
+            return r, False
+        token, peak = best, top
+        limited = False
+        if allowed.shape[0] > 0:
+            for j in range(n):
+                if not allowed[r, j]:
+                    limited = True
+                    break
+        if limited:
+            token = -1
+            for j in range(n):
+                if allowed[r, j] and (token < 0 or row[j] > row[token]):
+                    token = j
+            if token < 0 or row[token] == -np.inf:
+                return r, True
+            peak = row[token]
         heat = temperature[r]
         if heat > 0.0:
-            if heat != 1.0:
+            if heat != 1.0 or limited:
                 for j in range(n):
-                    weights[j] = (row[j] - top) / heat
+                    weights[j] = (row[j] - peak) / heat
+                    if limited and not allowed[r, j]:
+                        weights[j] = -np.inf
                 exponent(weights, bits, n)
             if top_k[r] > 0 or top_p[r] < 1.0 or min_p[r] > 0.0:
                 truncate(weights, top_k[r], top_p[r], min_p[r])
             mass = whole
-            if heat != 1.0 or top_k[r] > 0 or top_p[r] < 1.0 or min_p[r] > 0.0:
+            if heat != 1.0 or limited or top_k[r] > 0 or top_p[r] < 1.0 or min_p[r] > 0.0:
                 mass = 0.0
                 for j in range(n):
                     mass += weights[j]
@@ -166,7 +184,21 @@ def _draw(
                     break
         ids[i] = token
         logprobs[i] = float(row[token] - top) - math.log(whole)
-    return -1
+    return -1, True
+
+
+EVERY = np.ones((0, 0), np.bool_)
+"""The mask of no rows: every token is allowed."""
+
+
+def impossible(row: int, finite: bool) -> LabError:
+    """Why nothing can be drawn for a row."""
+    if finite:
+        return LabError(f"the model gives no token that row {row} may draw any probability")
+    return LabError(
+        f"the model's logits of row {row} are not finite; load it in a wider dtype "
+        "(dtype='float32') or check its weights"
+    )
 
 
 def draw_rows(
@@ -175,19 +207,19 @@ def draw_rows(
     """The next token of `rows` (int64 numbers into `logits` float32 (all rows, vocabulary) and into
     the controls): ids (int64) and log-probabilities (float64) before temperature and truncation.
 
-    Temperature 0 takes the most likely token, the lowest id on ties. A row whose logits are not
-    finite numbers (minus infinity is allowed) raises LabError.
+    Temperature 0 takes the most likely token, the lowest id on ties; with a mask in the controls,
+    of those allowed. A row whose logits are not finite numbers (minus infinity is allowed) raises
+    LabError, and so does one that may draw nothing.
     """
     ids, logprobs = np.empty(len(rows), np.int64), np.empty(len(rows))
     c = controls
-    bad = _draw(
-        logits, rows, c.temperature, c.top_k, c.top_p, c.min_p, c.key, c.counter, ids, logprobs
-    )
+    allowed = EVERY if c.allowed is None else c.allowed
+    bad, finite = _draw(
+        logits, rows, c.temperature, c.top_k, c.top_p, c.min_p, c.key, c.counter, allowed, ids,
+        logprobs,
+    )  # fmt: skip
     if bad >= 0:
-        raise LabError(
-            f"the model's logits of row {bad} are not finite; load it in a wider dtype "
-            "(dtype='float32') or check its weights"
-        )
+        raise impossible(bad, finite)
     return ids, logprobs
 
 

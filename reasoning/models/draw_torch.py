@@ -11,9 +11,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from evaluators.errors import LabError
 from reasoning.models.draw import draw as numpy_draw
-from reasoning.models.draw import uniforms
+from reasoning.models.draw import impossible, uniforms
 from reasoning.models.stepper import Controls
 
 
@@ -39,8 +38,12 @@ def draw(logits: torch.Tensor, controls: Controls) -> tuple[np.ndarray, np.ndarr
     logits = logits.float()
     top, best = logits.max(dim=1, keepdim=True)
     whole = torch.exp(logits - top).sum(dim=1, keepdim=True, dtype=exact)
+    left, peak = logits, top
+    if controls.allowed is not None:
+        left = logits.masked_fill(~torch.as_tensor(controls.allowed).to(device), -torch.inf)
+        peak, best = left.max(dim=1, keepdim=True)
     heat = column(np.where(controls.temperature > 0, controls.temperature, 1.0))
-    weights = torch.exp((logits - top) / heat).to(exact)
+    weights = torch.exp((left - peak) / heat).to(exact)
     if filtered(controls):
         weights = truncated(weights, controls)
     point = column(uniforms(controls.key, controls.counter)) * weights.sum(dim=1, keepdim=True)
@@ -50,10 +53,9 @@ def draw(logits: torch.Tensor, controls: Controls) -> tuple[np.ndarray, np.ndarr
     logprobs = (logits.gather(1, ids) - top).to(exact) - whole.log()
     sound = torch.isfinite(whole)
     if not bool(sound.all()):
-        raise LabError(
-            f"the model's logits of row {int((~sound).int().argmax())} are not finite; load it in a"
-            " wider dtype (dtype='float32') or check its weights"
-        )
+        raise impossible(int((~sound).int().argmax()), finite=False)
+    if controls.allowed is not None and not bool((peak > -torch.inf).all()):
+        raise impossible(int((peak == -torch.inf).int().argmax()), finite=True)
     return ids[:, 0].cpu().numpy(), logprobs[:, 0].cpu().double().numpy()
 
 

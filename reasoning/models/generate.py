@@ -16,13 +16,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
 import transformers as tf
 
-from evaluators.errors import LabError
+from evaluators.errors import BadInput, LabError
 from reasoning.core import Finish
 from reasoning.models.batched import plain_scores, positions_of
 from reasoning.models.draw_torch import draw_anywhere
+from reasoning.models.guide import Matcher
 from reasoning.models.stepper import Controls, Counters, Request, Result, Scored
 from reasoning.models.stops import TokenBytes, Watch
 
@@ -34,11 +36,12 @@ class Row:
     request: Request
     future: Future[Result]
     watch: Watch
+    matcher: Matcher | None
     ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
     finish: Finish | None = None
     keep: int | None = None  # bytes of the text, where a stop or boundary set them
-    error: Exception | None = None  # what the request's own listener raised
+    error: Exception | None = None  # what the request's listener or its form raised
 
     @property
     def over(self) -> bool:
@@ -58,7 +61,10 @@ class Draws(tf.LogitsProcessor):
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         self.controls.counter[:] = self.steps
-        ids, logprobs = draw_anywhere(scores, self.controls)
+        controls = self.controls
+        if any(row.matcher is not None for row in self.rows):
+            controls = replace(controls, allowed=self.mask(*scores.shape))
+        ids, logprobs = draw_anywhere(scores, controls)
         self.steps += 1
         for row, token, logprob in zip(self.rows, ids.tolist(), logprobs.tolist(), strict=True):
             if not row.over:
@@ -66,6 +72,18 @@ class Draws(tf.LogitsProcessor):
                 self.take(row, token, logprob)
         forced = torch.full_like(scores, -torch.inf)
         return forced.scatter_(1, torch.as_tensor(ids, device=scores.device)[:, None], 0.0)
+
+    def mask(self, rows: int, vocabulary: int) -> np.ndarray:
+        """Which tokens each row may draw."""
+        allowed = np.ones((rows, vocabulary), np.bool_)
+        for row, line in zip(self.rows, allowed, strict=True):
+            if row.matcher is not None and not row.over:
+                try:
+                    row.matcher.allow(line)
+                except BadInput as error:
+                    row.error = error
+                    line[:] = True
+        return allowed
 
     def take(self, row: Row, token: int, logprob: float) -> None:
         """Append a token to a row; its end, if this is it."""
@@ -78,11 +96,13 @@ class Draws(tf.LogitsProcessor):
             row.finish, row.keep = end
         elif len(row.ids) >= row.request.max_tokens:
             row.finish = "length"
-        if row.request.on_token is not None:
-            try:
+        try:
+            if row.request.on_token is not None:
                 row.request.on_token(token, logprob)
-            except Exception as error:  # it belongs to the caller: only this row fails
-                row.error = error
+            if row.matcher is not None and row.finish is None:
+                row.matcher.take(token)
+        except Exception as error:  # of the listener or of the form: only this row fails
+            row.error = error
 
 
 class Over(tf.StoppingCriteria):
@@ -184,7 +204,12 @@ class GenerateLoop:
             answer(future, Scored(logprobs, len(work[0]), 0))
             return
         rows = [
-            Row(request, waiter, Watch(request.sampling.boundary, request.sampling.stop))
+            Row(
+                request,
+                waiter,
+                Watch(request.sampling.boundary, request.sampling.stop),
+                None if request.guide is None else request.guide.matcher(),
+            )
             for request, waiter in batch
             if not waiter.cancelled()
         ]

@@ -24,6 +24,7 @@ from reasoning.core import (
 )
 from reasoning.ledger import Grant, Ledger
 from reasoning.models.encode import Encoder
+from reasoning.models.guide import Guides
 from reasoning.models.recording import score_key
 from reasoning.models.stepper import Request, Result, Scored
 from reasoning.models.stops import TokenBytes
@@ -45,6 +46,9 @@ class Loop(Protocol):
     @property
     def pieces(self) -> TokenBytes: ...
 
+    @property
+    def eos_ids(self) -> frozenset[int]: ...
+
     def close(self) -> None: ...
 
 
@@ -57,7 +61,10 @@ class LocalModel:
     2.1, with the head counted). `counters` is the loop's own count of tokens.
     """
 
-    can = frozenset({"continue", "logprobs", "score", "n", "seed", "token_ids", "tells_stop"})
+    can = frozenset(
+        {"continue", "logprobs", "score", "n", "seed", "token_ids", "tells_stop"}
+        | {"choices", "regex", "schema", "top_k", "min_p"}
+    )
 
     def __init__(
         self,
@@ -77,6 +84,7 @@ class LocalModel:
         self.max_positions, self.flops_per_token = max_positions, flops_per_token
         self.torch_model = torch_model
         self._loop, self._encoder, self._identity = loop, encoder, dict(identity or {})
+        self._guides = Guides(encoder.tokenizer, loop)
 
     def __repr__(self) -> str:
         note = f", {self.note}" if self.note else ""
@@ -95,10 +103,14 @@ class LocalModel:
         """`sampling.n` completions; fewer tokens, perhaps none, where the ledger is short. A
         started answer that fills the context gets none more, by `length`; raises BadPrompt.
 
+        Of a form that is enforced (`choices`, `regex`, `schema`) the text is whole where it ends
+        by `eos`; by any other finish it is the beginning of such a text. Raises BadInput for a
+        form that cannot be enforced, before anything is charged.
+
         `on_token(index of the completion, id, log-probability)` is called for every token in the
         decode thread; what it raises fails the call (`stream.stream` is made of it).
         """
-        ids = self.encode(prompt)
+        ids, guide = self.encode(prompt), self._guides.of(sampling)
         if len(ids) >= self.max_positions:
             if prompt.prefix or prompt.prefix_ids:
                 return [Completion("", "length", Usage(), (), ())] * sampling.n
@@ -121,7 +133,9 @@ class LocalModel:
         ]
         listeners = [None if on_token is None else partial(on_token, i) for i in range(sampling.n)]
         requests = [
-            None if grant.empty else Request(ids, sampling, grant.max_tokens, path.key, listener)
+            None
+            if grant.empty
+            else Request(ids, sampling, grant.max_tokens, path.key, listener, guide)
             for grant, path, listener in zip(grants, seeds, listeners, strict=True)
         ]
         results = await settled(grants, requests, self._loop.submit, usage_of)

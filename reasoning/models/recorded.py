@@ -143,7 +143,8 @@ class RecordedModel:
         samples = [as_recorded(where, item, flat) for item in row["completions"]]
         self._samples.setdefault(flat, []).extend(samples)
         if "seed" in row and "sampling" in row:
-            key = (canonical(prompt), canonical(row["sampling"]), str(row["seed"]))
+            sampling = asdict(Sampling()) | row["sampling"]  # older rows lack newer settings
+            key = (canonical(prompt), canonical(sampling), str(row["seed"]))
             slots = self._exact.setdefault(key, [[] for _ in samples])
             for slot, sample in zip(slots, samples, strict=True):
                 slot.append(sample)
@@ -154,6 +155,11 @@ class RecordedModel:
         key = (canonical(prompt_row(prompt)), canonical(asdict(sampling)), seed.text)
         if key in self._exact:
             return self._exact[key][index]
+        if sampling.guided:
+            raise BadInput(
+                f"{self.file} was not recorded with this sampling, and a recording cannot enforce"
+                " choices, a regex or a schema: record it so, or take a local model such as tiny"
+            )
         last = seed.parts[-1] if seed.parts else 0
         number = index if sampling.n > 1 or not isinstance(last, int) else last
         whole, short = flatten(prompt)

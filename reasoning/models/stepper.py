@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from reasoning.core import Finish, Sampling
+
+if TYPE_CHECKING:
+    from reasoning.models.guide import Guide
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,7 @@ class Request:
 
     `on_token(id, log-probability)` is called for every token drawn, in the decode thread and
     before the request is answered; it must be quick. What it raises fails the request alone.
+    `guide` enforces the form that `sampling` asks for.
     """
 
     ids: Sequence[int]
@@ -29,6 +33,7 @@ class Request:
     max_tokens: int
     key: tuple[int, int]
     on_token: Callable[[int, float], None] | None = field(default=None, compare=False)
+    guide: Guide | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,8 @@ class Controls:
 
     `temperature` 0 is the most likely token (lowest id on ties); `top_k` 0, `top_p` 1 and `min_p` 0
     are off. `key` is (rows, 2); `counter` is the index of the token to be drawn in its request.
+    `allowed`, where there is one, marks the tokens that a row may draw: temperature and truncation
+    act on those alone.
     """
 
     temperature: np.ndarray  # float64
@@ -85,6 +92,7 @@ class Controls:
     min_p: np.ndarray  # float64
     key: np.ndarray  # uint64, (rows, 2)
     counter: np.ndarray  # uint64
+    allowed: np.ndarray | None = None  # bool, (rows, vocabulary)
 
     @classmethod
     def empty(cls, rows: int) -> Controls:
@@ -106,7 +114,8 @@ class Controls:
 
     def take(self, rows: np.ndarray) -> Controls:
         """The controls of these rows, in this order."""
-        return Controls(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+        columns = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return Controls(**{name: c[rows] for name, c in columns.items() if c is not None})
 
 
 class Stepper(Protocol):
