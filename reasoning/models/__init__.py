@@ -17,6 +17,7 @@ MODELS: dict[str, str | Callable[..., LanguageModel]] = {
     "tiny-weak": "the same shape, stopped early: room for search and training",
     "tiny-student": "a quarter of the size, direct answers only: a student to teach",
     "hf:PATH-or-NAME": "a causal model of transformers, from a folder or the hub",
+    "openai:MODEL@URL": "a model behind an OpenAI-compatible server; the key from the environment",
     "recorded:FILE": "prompts and completions replayed from a JSONL file",
 }
 """What `load_model` takes, each with one line on what it is. Under a name of your own
@@ -35,6 +36,11 @@ def load_model(
     bfloat16, float16; auto is float32 on a CPU and the checkpoint's own elsewhere), `max_rows`
     (rows decoded side by side), `decode` (auto, fused, batched, generate), `dialect` (compact,
     plain; by default what the model's card says), `revision` (`hf:` names only).
+    `openai:` -- `route` (auto, completions, chat), `dialect` (auto, compact, plain), `can`
+    (abilities, in place of asking the server), `profile` (openai, vllm, llama.cpp, ollama, gemini:
+    as documented, in place of asking), `key_env` (the variable that holds the key), `price_prompt`,
+    `price_cached`, `price_completion` (dollars per million tokens), `timeout` (seconds an attempt),
+    `retries`, `concurrency`, `context`.
     `recorded:` -- `dialect`.
 
     Raises UnknownName for a name that is none of these, BadInput for an option or a place that
@@ -93,6 +99,13 @@ def _hf(name: str, place: str, options: dict[str, Any]) -> Any:
     return open_local(name, place, **options)
 
 
+def _openai(name: str, rest: str, options: dict[str, Any]) -> Any:
+    from reasoning.models.connect import OPTIONS, connect
+
+    refuse(options, OPTIONS, name)
+    return connect(name, rest, options)
+
+
 def _recorded(name: str, file: str, options: dict[str, Any]) -> Any:
     refuse(options, ("dialect",), name)
     from reasoning.models.recorded import RecordedModel
@@ -102,6 +115,7 @@ def _recorded(name: str, file: str, options: dict[str, Any]) -> Any:
 
 LOADERS: dict[str, Callable[[str, str, dict[str, Any]], Any]] = {
     "hf": _hf,
+    "openai": _openai,
     "recorded": _recorded,
 }
 """Loader of each `kind:rest` name, called with the whole name, the rest and the options."""
