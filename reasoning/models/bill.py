@@ -37,7 +37,7 @@ def bill(usage: Any, made: Sequence[Choice], granted: int, prompt: int) -> Bill:
     least = [
         count if count is not None else int(bool(c.text))
         for count, c in zip(counted, made, strict=True)
-    ]  # noqa: E501
+    ]
     total = _count(told.get("completion_tokens"))
     if total is None:
         doubts.append("completion tokens are not told")
