@@ -35,7 +35,13 @@ def load_model(
     embedded ones, else a GPU where there is one), `dtype` (auto, float32,
     bfloat16, float16; auto is float32 on a CPU and the checkpoint's own elsewhere), `max_rows`
     (rows decoded side by side), `decode` (auto, fused, batched, generate), `dialect` (compact,
-    plain; by default what the model's card says), `revision` (`hf:` names only).
+    plain; by default what the model's card says), `revision` (`hf:` names only); and what makes
+    decoding cheaper: `prefix_cache` (True; False computes every prompt anew), `draft` (another
+    local model or `ngram`, which proposes `draft_tokens` tokens, 4, for this one to verify: the
+    same tokens in fewer passes, counted in `model.speculation`), `weights` (float, int8, nf4: not
+    on the fused path, extra `quant`), `attention` (eager, sdpa, flex_attention,
+    flash_attention_2, flash_attention_3: what transformers calls attn_implementation, not on the
+    fused path).
     `openai:` -- `route` (auto, completions, chat), `dialect` (auto, compact, plain), `can`
     (abilities, in place of asking the server), `profile` (openai, vllm, llama.cpp, ollama, gemini:
     as documented, in place of asking), `key_env` (the variable that holds the key), `price_prompt`,
@@ -74,26 +80,52 @@ def refuse(options: dict[str, Any], known: tuple[str, ...], name: str) -> None:
         raise BadInput(f"model {name}: unknown option {', '.join(wrong)}; {takes}")
 
 
-SETTINGS = ("device", "dtype", "max_rows", "decode", "dialect")
+SPEEDUPS = ("prefix_cache", "draft", "draft_tokens", "weights", "attention")
+SETTINGS = ("device", "dtype", "max_rows", "decode", "dialect", *SPEEDUPS)
 
 
-def _embedded(name: str, options: dict[str, Any]) -> Any:
-    refuse(options, SETTINGS, name)
+def _folder(name: str) -> str:
     folder = Path(__file__).parent / "tiny" / name
     if not (folder / "config.json").is_file():
         raise BadInput(
             f"the weights of {name!r} are not there: run `reasonlab pretrain {name}` (about a"
             " quarter of an hour on one processor), or reinstall the package that contains them"
         )
+    return str(folder)
+
+
+def _drafted(options: dict[str, Any]) -> dict[str, Any]:
+    """The options with the draft's name and place side by side."""
+    draft = options.get("draft")
+    if draft is None:
+        if "draft_tokens" in options:
+            raise BadInput("option draft_tokens is for a draft: add draft='ngram' or a model")
+        return options
+    kind, _, rest = str(draft).partition(":")
+    if draft == "ngram":
+        return {**options, "draft": (draft, "")}
+    if kind == "hf" and rest:
+        return {**options, "draft": (draft, rest)}
+    if isinstance(MODELS.get(draft), str) and kind not in LOADERS and not rest:
+        return {**options, "draft": (draft, _folder(draft))}
+    raise BadInput(
+        f"option draft must be ngram, an embedded model or hf:PATH-or-NAME, not {draft!r}"
+    )
+
+
+def _embedded(name: str, options: dict[str, Any]) -> Any:
+    refuse(options, SETTINGS, name)
+    folder, options = _folder(name), _drafted(options)
     from reasoning.models.weights import open_local
 
     if options.get("device", "auto") == "auto":
         options = {**options, "device": "cpu"}  # the same bits on every machine, and fast enough
-    return open_local(name, str(folder), **options)
+    return open_local(name, folder, **options)
 
 
 def _hf(name: str, place: str, options: dict[str, Any]) -> Any:
     refuse(options, (*SETTINGS, "revision"), name)
+    options = _drafted(options)
     from reasoning.models.weights import open_local
 
     return open_local(name, place, **options)

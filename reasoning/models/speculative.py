@@ -70,8 +70,8 @@ class SpeculativeStepper:
     """A `Stepper` that hands out the tokens of `target`, `tokens` proposals of `draft` at a time.
 
     When a row has no token left to hand out, every row that is not further ahead than one round
-    takes part in the next reading, so rows of unequal luck keep company. A row whose next token is
-    restricted by a guide goes one token a reading: the mask of the token after is not known.
+    takes part in the next reading, so rows of unequal luck keep company. While the text of any row
+    is guided, all go one token a reading: the mask of the token after the next is not known.
     """
 
     def __init__(self, target: Extends, draft: Draft, tokens: int = 4) -> None:
@@ -130,24 +130,15 @@ class SpeculativeStepper:
             for row, *token in zip(fresh, ids.tolist(), logprobs.tolist(), strict=True):
                 self._append(self._rows[row], [tuple(token)])
         if len(fresh) < len(empty):
-            guided = self._guided(controls)
-            self._round(
-                [
-                    row
-                    for row in rows
-                    if not self._rows[row].over
-                    and len(self._rows[row].ahead) <= (0 if guided[row] else self.tokens)
-                ],
-                guided,
-                controls,
-            )
+            most = self.tokens if controls.allowed is None else 0
+            states = {row: self._rows[row] for row in rows}
+            short = [r for r, s in states.items() if not s.over and len(s.ahead) <= most]
+            self._round(short, most, controls)
 
-    def _round(self, rows: list[int], guided: np.ndarray, controls: Controls) -> None:
+    def _round(self, rows: list[int], most: int, controls: Controls) -> None:
+        """Read these rows with at most so many proposals each."""
         states = [self._rows[row] for row in rows]
-        counts = [
-            0 if guided[row] else min(self.tokens, state.limit - state.drawn - 1)
-            for row, state in zip(rows, states, strict=True)
-        ]
+        counts = [min(most, state.limit - state.drawn - 1) for state in states]
         how = controls.take(np.array(rows))
         how.counter[:] = [state.drawn for state in states]
         proposals = self.draft.propose(rows, [state.ids for state in states], counts, how)
@@ -181,10 +172,6 @@ class SpeculativeStepper:
         """The proposals before one that ends the text or that the model does not know."""
         known = (i for i, t in enumerate(ids) if t in self.eos_ids or t >= self.vocabulary)
         return list(ids[: next(known, len(ids))])
-
-    def _guided(self, controls: Controls) -> np.ndarray:
-        """Which rows may draw only what a mask allows for their next token."""
-        return np.full(self.max_rows, getattr(controls, "allowed", None) is not None)
 
     def _count(self, **more: int) -> None:
         now = self.speculation

@@ -14,9 +14,11 @@ from typing import Any
 from evaluators.errors import BadInput
 from reasoning.models.encode import Encoder
 from reasoning.models.local import LocalModel
+from reasoning.models.quantise import WEIGHTS, kept_float, needed, settings, stored
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 DECODE = ("auto", "fused", "batched", "generate")
+ATTENTION = ("eager", "sdpa", "flex_attention", "flash_attention_2", "flash_attention_3")
 
 
 def open_local(
@@ -29,42 +31,67 @@ def open_local(
     decode: str = "auto",
     dialect: str | None = None,
     revision: str | None = None,
+    prefix_cache: bool = True,
+    draft: tuple[str, str] | None = None,
+    draft_tokens: int = 4,
+    weights: str = "float",
+    attention: str | None = None,
 ) -> LocalModel:
-    """Load tokenizer and weights and start nothing yet; options as in `load_model`.
+    """Load tokenizer and weights and start nothing yet; options as in `load_model`, except that
+    `draft` is a name and the place of its weights, which is empty for `ngram`.
 
     The sampling settings of the checkpoint's generation config are dropped: the request decides.
     Raises BadInput where the place or an option cannot be used.
     """
     one_of("dtype", dtype, DTYPES)
     one_of("decode", decode, DECODE)
-    if dialect is not None:
-        one_of("dialect", dialect, ("compact", "plain"))
-    if max_rows is not None and (not isinstance(max_rows, int) or max_rows < 1):
-        raise BadInput(f"option max_rows must be a whole number of 1 or more, not {max_rows!r}")
+    one_of("weights", weights, WEIGHTS)
+    for option, value, known in (
+        ("dialect", dialect, ("compact", "plain")),
+        ("attention", attention, ATTENTION),
+    ):
+        if value is not None:
+            one_of(option, value, known)
+    for option, count in (("max_rows", max_rows), ("draft_tokens", draft_tokens)):
+        if count is not None and (not isinstance(count, int) or count < 1):
+            raise BadInput(f"option {option} must be a whole number of 1 or more, not {count!r}")
+    if not isinstance(prefix_cache, bool):
+        raise BadInput(f"option prefix_cache must be true or false, not {prefix_cache!r}")
     source = located(name, place, revision)
     target = device_of(device)
-
-    import transformers
-
-    cpu = target.type == "cpu"
-    wanted = "float32" if dtype == "auto" and cpu else dtype
-    with quiet():
-        try:
-            tokenizer = transformers.AutoTokenizer.from_pretrained(**source)
-            model = transformers.AutoModelForCausalLM.from_pretrained(**source, dtype=wanted)
-        except (OSError, ValueError) as error:
-            raise BadInput(f"model {name} cannot be loaded: {first_line(error)}") from error
-    model = model.to(target).eval().requires_grad_(False)
+    model, tokenizer = opened(name, source, target, dtype, weights, attention)
     ends = eos_ids(model, tokenizer)
-    model.generation_config = transformers.GenerationConfig(
-        eos_token_id=sorted(ends) or None, pad_token_id=min(ends, default=0)
-    )
+    model.generation_config = generation_config(ends)
     said = dialect or getattr(model.config, "reasonlab_dialect", "plain")
     encoder = Encoder(tokenizer, "compact" if said == "compact" else "plain", name)
 
-    from reasoning.models.route import choose
+    from reasoning.models.route import Speedups, choose
 
-    chosen = choose(name, model, tokenizer, ends, decode, max_rows)
+    drafting: Any = None
+    if draft is not None:
+        drafting = draft[0]
+        if draft[1]:
+            other, words = opened(draft[0], located(draft[0], draft[1], None), target, dtype)
+            same_tokens(name, tokenizer, draft[0], words)
+            other.generation_config = generation_config(eos_ids(other, words))
+            drafting = other
+    switches = Speedups(prefix_cache, drafting, draft_tokens, attention)
+    chosen = choose(name, model, tokenizer, ends, decode, max_rows, switches)
+    identity = {
+        "weights": weights_id(place, revision),
+        "device": str(target),
+        "dtype": str(model.dtype).removeprefix("torch."),
+    }
+    if weights != "float":
+        identity["stored"] = weights
+    if attention is not None:
+        identity["attention"] = attention
+    if not prefix_cache:
+        identity["prefix_cache"] = "off"
+    if draft is not None and chosen.path != "fused":  # the fused path draws the same bits
+        identity["draft"] = f"{draft[0]} by {draft_tokens}"
+    left = kept_float(model) if weights != "float" else ()
+    note = f"still in float: {', '.join(left)}" if left else ""
     return LocalModel(
         name,
         chosen.loop,
@@ -72,14 +99,62 @@ def open_local(
         max_positions=chosen.max_positions,
         flops_per_token=2.0 * multiplied(model),
         path=chosen.path,
-        note=chosen.note,
-        identity={
-            "weights": weights_id(place, revision),
-            "device": str(target),
-            "dtype": str(model.dtype).removeprefix("torch."),
-        },
+        note="; ".join(filter(None, (chosen.note, note))),
+        identity=identity,
         torch_model=model,
     )
+
+
+def opened(
+    name: str,
+    source: dict[str, Any],
+    target: Any,
+    dtype: str,
+    weights: str = "float",
+    attention: str | None = None,
+) -> tuple[Any, Any]:
+    """Model and tokenizer of a located checkpoint, on the target; raises BadInput."""
+    needed(weights)
+
+    import transformers
+
+    cpu = target.type == "cpu"
+    wanted = "float32" if dtype == "auto" and cpu else dtype
+    options: dict[str, Any] = {"dtype": wanted}
+    if attention is not None:
+        options["attn_implementation"] = attention
+    with quiet():
+        try:
+            tokenizer = transformers.AutoTokenizer.from_pretrained(**source)
+            if weights != "float":
+                config = transformers.AutoConfig.from_pretrained(**source)
+                options |= settings(weights, config, target)
+            model = transformers.AutoModelForCausalLM.from_pretrained(**source, **options)
+        except (OSError, ValueError, ImportError) as error:
+            raise BadInput(f"model {name} cannot be loaded: {first_line(error)}") from error
+    used = model.config._attn_implementation
+    if attention is not None and used != attention:
+        raise BadInput(f"model {name} does not take attention={attention}; it runs {used}")
+    model = model if stored(model) else model.to(target)
+    return model.eval().requires_grad_(False), tokenizer
+
+
+def generation_config(ends: frozenset[int]) -> Any:
+    """Where a sequence ends, and nothing of the checkpoint's sampling settings."""
+    import transformers
+
+    return transformers.GenerationConfig(
+        eos_token_id=sorted(ends) or None, pad_token_id=min(ends, default=0)
+    )
+
+
+def same_tokens(name: str, tokenizer: Any, draft: str, other: Any) -> None:
+    """Raise BadInput where a draft has another vocabulary than the model it proposes to."""
+    if tokenizer.get_vocab() != other.get_vocab():
+        raise BadInput(
+            f"draft {draft} has another tokenizer than {name}: take a draft of the same family,"
+            " or draft='ngram', which needs none"
+        )
 
 
 def located(name: str, place: str, revision: str | None) -> dict[str, Any]:
@@ -164,7 +239,7 @@ def eos_ids(model: Any, tokenizer: Any) -> frozenset[int]:
 
 def multiplied(model: Any) -> int:
     """Parameters that take part in a product for every token: see `LocalModel`."""
-    total = sum(p.numel() for p in model.parameters())  # tied weights appear once
+    total = model.num_parameters()  # tied weights once, packed ones at their own number
     embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
     tied = head is not None and head.weight is embedding.weight
     return total if tied else total - embedding.weight.numel()
