@@ -170,7 +170,10 @@ class Ledger:
     def reserve_reading(
         self, *, purpose: str, model: str, key: str, tokens: int, flops_per_token: float = 0.0
     ) -> Grant:
-        """Reserve the reading of `tokens` tokens by a model scorer: all of them, or nothing."""
+        """Reserve the reading of `tokens` tokens by a model scorer: all of them, or nothing.
+
+        A reading that settles with a usage of `completion` tokens has read so many of them.
+        """
         if self._dollar_cap() is not None:
             raise BadInput("a dollar budget cannot account for scoring; cap tokens instead")
         allowed = self._allowed(tokens, 1, flops_per_token, 0)
@@ -241,7 +244,11 @@ class Ledger:
             return
         opened, old = self._close(index), self.rows[index]
         if opened.reading:
-            new = replace(old, seconds=seconds)
+            read = usage.completion or old.scored  # who cannot count before reports it here
+            new = replace(
+                old, prompt=usage.prompt, cached=usage.cached, scored=read, tokens=read,
+                seconds=seconds, flops=opened.flops_per_token * read,
+            )  # fmt: skip
         else:
             new = replace(
                 old, prompt=usage.prompt, cached=usage.cached, completion=usage.completion,

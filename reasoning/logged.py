@@ -13,11 +13,10 @@ import hashlib
 import json
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, cast
 
 from evaluators.errors import LabError
-from reasoning.budget import Price
 from reasoning.core import (
     BadPrompt,
     Completion,
@@ -28,8 +27,9 @@ from reasoning.core import (
     TokenScores,
     Usage,
 )
-from reasoning.ledger import Grant, Ledger
+from reasoning.ledger import Ledger
 from reasoning.runlog import RunLog
+from reasoning.tap import Tap, apply, reserve
 
 R = TypeVar("R")
 
@@ -132,7 +132,7 @@ class LoggedModel:
         if not waiting:
             return None
         logged = waiting[0]
-        grants = [_reserve(ledger, wish) for wish in logged.reserved]
+        grants = [reserve(ledger, wish) for wish in logged.reserved]
         if tuple(grant.max_tokens for grant in grants) != logged.granted:
             for grant in reversed(grants):  # the ledger has changed: this is another call
                 grant.withdraw()
@@ -140,7 +140,7 @@ class LoggedModel:
         waiting.popleft()
         await asyncio.sleep(0)  # settle after the whole wave has reserved, as `_ask` does
         for grant, wish in zip(grants, logged.reserved, strict=True):
-            _apply(grant, wish["settled"])
+            apply(grant, wish["settled"])
         return logged.answer
 
     # -- to the log -------------------------------------------------------------------
@@ -152,7 +152,7 @@ class LoggedModel:
         ledger: Ledger,
         dump: Callable[[R], list[dict[str, Any]]],
     ) -> R:
-        tap = _Tap(ledger)
+        tap = Tap(ledger)
 
         async def settled() -> R:
             try:
@@ -164,6 +164,9 @@ class LoggedModel:
                     )  # fmt: skip
                 await asyncio.sleep(0)  # even a model that never waits settles after its wave
                 return answer
+            except BaseException:
+                self._note(tap)
+                raise
             finally:
                 for grant in tap.grants:
                     grant.apply()
@@ -175,69 +178,10 @@ class LoggedModel:
             await _end(task)
             raise
 
-
-class _TappedGrant:
-    """A grant that remembers how it is settled, and is charged when the call has ended.
-
-    `settled` is `[prompt, cached, completion, seconds]`, or the reason why it is lost.
-    """
-
-    def __init__(self, grant: Grant) -> None:
-        self._grant, self.max_tokens, self.empty = grant, grant.max_tokens, grant.empty
-        self.settled: list[float] | str = "the call ended without an answer"
-
-    def settle(self, usage: Usage, *, seconds: float | None = None) -> None:
-        took = self._grant.elapsed if seconds is None else seconds
-        self.settled = [usage.prompt, usage.cached, usage.completion, took]
-
-    def lose(self, reason: str) -> None:
-        self.settled = reason
-
-    def apply(self) -> None:
-        """Charge the ledger."""
-        _apply(self._grant, self.settled)
-
-
-def _apply(grant: Grant, settled: Any) -> None:
-    if isinstance(settled, str):
-        grant.lose(settled)
-    else:
-        grant.settle(Usage(*settled[:3]), seconds=settled[3])
-
-
-class _Tap:
-    """A ledger that remembers the reservations of one call."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-        self.grants: list[_TappedGrant] = []
-        self._wishes: list[dict[str, Any]] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._ledger, name)
-
-    def reserve(self, **wish: Any) -> _TappedGrant:
-        return self._remember("reserve", wish, self._ledger.reserve(**wish))
-
-    def reserve_reading(self, **wish: Any) -> _TappedGrant:
-        return self._remember("reserve_reading", wish, self._ledger.reserve_reading(**wish))
-
-    def _remember(self, how: str, wish: dict[str, Any], grant: Grant) -> _TappedGrant:
-        price = wish.get("price")
-        self._wishes.append({"how": how, **wish, **({"price": asdict(price)} if price else {})})
-        self.grants.append(_TappedGrant(grant))
-        return self.grants[-1]
-
-    def reserved(self) -> list[dict[str, Any]]:
-        pairs = zip(self._wishes, self.grants, strict=True)
-        return [{**wish, "settled": grant.settled} for wish, grant in pairs]
-
-
-def _reserve(ledger: Ledger, wish: Mapping[str, Any]) -> Grant:
-    named = {k: v for k, v in wish.items() if k not in ("how", "settled")}
-    if named.get("price"):
-        named["price"] = Price(**named["price"])
-    return getattr(ledger, wish["how"])(**named)
+    def _note(self, tap: Tap) -> None:
+        """Log what a call without an answer has cost: no row of a log's answers will."""
+        if self.runlog is not None and tap.dollars > 0:
+            self.runlog.append("lost", scope=self.scope, dollars=tap.dollars)
 
 
 async def _classified(call: Awaitable[R], model: str) -> R:
