@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import unescape
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ def test_layer_and_head_change_the_picture(tiny: Any) -> None:
     seen.add(view.view.value)
     assert len(seen) == 3
     weights = attention(tiny, [*tiny.encode(asked(TEXT)), 24], 0)[1]
-    assert strongest(weights, view._names) in view.view.value
+    assert strongest(weights, view._names) in unescape(view.view.value)
     assert "layer 0, head 1" in view.view.value
 
 
