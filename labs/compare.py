@@ -18,12 +18,16 @@ LISTS = {"strategy": str, "budget": int, "seed": int}
 PAIRS = ("options", "model_options")
 """Settings that take `name=value` pairs, separated by commas."""
 
+CAPS = ("dollars", "seconds")
+"""Settings that are numbers where they are set."""
+
 DESCRIPTION = (
     "Compare strategies at equal token budgets on a task. Lists are separated by commas:"
     " --strategy 'best-of-n(n=8),step-resample' --budget 32,128,512. --config FILE.toml reads the"
     " same settings from a file; flags win. --options ops=5 goes to the task, --model-options"
-    " dtype=bfloat16,device=cuda to the model. With --out the run is logged and --resume goes on"
-    " with it."
+    " dtype=bfloat16,device=cuda to the model. --dollars caps each arm's run, with a model that has"
+    " prices: --model-options price_prompt=0.1,price_completion=0.4 (per million tokens)."
+    " With --out the run is logged and --resume goes on with it."
 )
 
 
@@ -71,6 +75,8 @@ def _typed(name: str, value: Any, path: Path) -> Any:
             return tuple(map(kind, value if isinstance(value, list) else [value]))
         except (TypeError, ValueError) as error:
             raise BadInput(f"{path}: {name} must be a list of {kind.__name__} values") from error
+    if name in CAPS and type(value) in (int, float):
+        return float(value)
     default = getattr(CompareSettings(), name)
     kind = str if default is None else Mapping if isinstance(default, Mapping) else type(default)
     if not isinstance(value, kind) or isinstance(value, bool) != isinstance(default, bool):

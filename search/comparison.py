@@ -16,9 +16,10 @@ from typing import Literal, overload
 from evaluators.tasks.base import Task
 from reasoning.core import LanguageModel
 from reasoning.loop import Handle, run
+from search.arms import Budgets, Strategies
 from search.progress import Watcher
 from search.report import Report
-from search.runner import Budgets, Comparison, Strategies
+from search.runner import Comparison
 
 
 @overload

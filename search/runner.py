@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from itertools import product
-from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -20,22 +19,22 @@ from evaluators.errors import BadInput, LabError
 from evaluators.problem import Problem
 from evaluators.tasks.base import Task
 from evaluators.verdict import Verdict
-from reasoning.core import BadPrompt, Context, LanguageModel, SeedPath, Solution, Strategy
-from reasoning.ledger import Budget, Ledger
+from reasoning.core import BadPrompt, Context, LanguageModel, SeedPath, Solution
+from reasoning.ledger import Budget, Ledger, Row
 from reasoning.logged import CallFailed, LoggedModel, responses
 from reasoning.runlog import RunLog
+from search.arms import Budgets, Strategies, listed_budgets, named_arms, refuse_uncountable
 from search.cell import Cell, budget_label, failed, scope, settled
 from search.describe import describe, fingerprint
 from search.progress import Meter, Snapshot, Watcher, watcher_of
 from search.report import Report
 from search.sampler import JudgeFailed, judge
-from search.strategies import knows, label, parse, refuse_unfit
+from search.strategies import knows, refuse_unfit
 
 HOPELESS = 8
-"""When so many cells fail before the first succeeds, the fault is not the problems': raise."""
+"""When so many cells that were begun first have all failed and none has succeeded, the fault is not
+the problems': raise."""
 
-Strategies = Mapping[str, Strategy | str] | Sequence[Strategy | str] | Strategy | str
-Budgets = Sequence[int | Budget] | int | Budget
 Work = tuple[str, str, int, Problem]  # arm, budget, seed, problem
 
 
@@ -57,12 +56,13 @@ class Comparison:
     ) -> None:
         self.task, self.model, self.out, self.resume = task, model, out, resume
         self.concurrency = concurrency
-        self.arms = _arms(strategies)
-        self.budgets = {budget_label(b): b for b in _budgets(budgets)}
+        self.arms = named_arms(strategies)
+        self.budgets = {budget_label(b): b for b in listed_budgets(budgets)}
         self.seeds = (seeds,) if isinstance(seeds, int) else tuple(seeds)
         self._check()
         self._runs: dict[tuple[str, str, int], Ledger] = {}
         self.cells: dict[tuple[str, str, int, str], Cell] = {}
+        self._first: list[tuple[str, str, int, str]] = []
         self.settings = self._settings()
         total = len(self.arms) * len(self.budgets) * len(self.seeds) * len(task.problems)
         places = product(self.arms, self.budgets)
@@ -126,13 +126,8 @@ class Comparison:
             raise BadInput(f"task {self.task.name!r} has two problems {twice!r}: ids must differ")
         for strategy in self.arms.values():
             refuse_unfit(strategy, self.task, self.model)
-        if getattr(self.model, "price", None) is None:
-            for budget in self.budgets.values():
-                if budget.dollars is not None:
-                    raise BadInput(
-                        f"a dollar budget needs a price for model {self.model.name!r}: cap tokens,"
-                        " or give the model a price"
-                    )
+        for budget in self.budgets.values():
+            refuse_uncountable(budget, self.model)
 
     def _settings(self) -> dict[str, Any]:
         return {
@@ -167,8 +162,21 @@ class Comparison:
         for cell in self.cells.values():
             self._meter.add(cell, earlier=True)
             self._run_ledger(cell.arm, cell.budget, cell.seed).carry(cell.as_charge())
+        self._carry_lost()
         done = frozenset(scope(*place) for place in self.cells)
         self._past = responses(self._log.events(), done)
+
+    def _carry_lost(self) -> None:
+        """Charge the runs with what calls without an answer have cost in earlier sessions."""
+        assert self._log is not None
+        lost = [event for event in self._log.events() if event["kind"] == "lost"]
+        if not lost:
+            return
+        places = product(self.arms, self.budgets, self.seeds, self.task.problems)
+        runs = {scope(a, b, s, problem.id): (a, b, s) for a, b, s, problem in places}
+        for event in lost:
+            row = Row("lost", "", event["scope"], dollars=event["dollars"], lost="before")
+            self._run_ledger(*runs[event["scope"]]).carry(row)
 
     def _run_ledger(self, arm: str, budget: str, seed: int) -> Ledger:
         """The caps on a whole run of one arm; its clock starts with the arm's first problem."""
@@ -186,6 +194,8 @@ class Comparison:
 
     async def _solve(self, arm: str, budget: str, seed: int, problem: Problem) -> Cell:
         place, caps = (arm, budget, seed, problem.id), self.budgets[budget]
+        if len(self._first) < HOPELESS:
+            self._first.append(place)
         per_problem = Budget(caps.tokens, caps.calls, caps.flops)
         ledger = Ledger(per_problem, parent=self._run_ledger(arm, budget, seed))
         model = LoggedModel(self.model, self._log, scope(*place), self._past)
@@ -196,7 +206,7 @@ class Comparison:
             solution = await self.arms[arm].solve(problem, context)
             verdict = await self._verdict(problem, _sound(solution, arm))
         except (CallFailed, JudgeFailed) as error:
-            self._give_up_if_hopeless(error)
+            self._give_up_if_hopeless(error, place)
             return failed(place, error, ledger, time.monotonic() - began)
         return settled(place, solution, verdict, ledger, time.monotonic() - began)
 
@@ -217,12 +227,14 @@ class Comparison:
         text = solution.answer if chosen is None else solution.traces[chosen].text
         return await judge(self.task.verifier, problem, text)
 
-    def _give_up_if_hopeless(self, error: LabError) -> None:
+    def _give_up_if_hopeless(self, error: LabError, place: tuple[str, str, int, str]) -> None:
+        # Judged by the cells that were begun first: of those in flight the failing ones end first.
+        ended = {*self.cells, place}
+        first = all(at in ended for at in self._first) and len(self._first) == HOPELESS
         # a long question fails at once, before any short one is answered: only all of them tell
-        enough = self._total if isinstance(error.__cause__, BadPrompt) else HOPELESS
-        states = [cell.state for cell in self.cells.values()]
-        if len(states) + 1 >= enough and "done" not in states:
-            raise LabError(f"the first {len(states) + 1} problems all failed: {error}") from error
+        enough = len(ended) >= self._total if isinstance(error.__cause__, BadPrompt) else first
+        if enough and all(cell.state == "error" for cell in self.cells.values()):
+            raise LabError(f"the first {len(ended)} problems all failed: {error}") from error
 
 
 def _sound(solution: Any, arm: str) -> Solution:
@@ -235,48 +247,3 @@ def _sound(solution: Any, arm: str) -> Solution:
             " counts from 0, None is no trace"
         )
     return solution
-
-
-def _arms(strategies: Strategies) -> dict[str, Strategy]:
-    if isinstance(strategies, Mapping):
-        return {name: _strategy(item) for name, item in strategies.items()}
-    if isinstance(strategies, str) or not isinstance(strategies, Sequence):
-        strategies = [strategies]
-    arms: dict[str, Strategy] = {}
-    for item in strategies:
-        strategy = _strategy(item)
-        if label(strategy) in arms:
-            raise BadInput(
-                f"strategy {label(strategy)!r} is given twice; name the arms: {{'a': …, 'b': …}}"
-            )
-        arms[label(strategy)] = strategy
-    return arms
-
-
-def _strategy(item: Strategy | str) -> Strategy:
-    if isinstance(item, str):
-        return parse(item)
-    if isinstance(item, type):
-        raise BadInput(f"{item.__name__} is a class: write {item.__name__}()")
-    if not isinstance(item, Strategy):
-        raise BadInput(f"{item!r} is no strategy: it has no method solve(problem, ctx)")
-    return item
-
-
-def _budgets(budgets: Budgets) -> list[Budget]:
-    if isinstance(budgets, Iterable) and not isinstance(budgets, str):
-        made = [_budget(item) for item in budgets]
-    else:
-        made = [_budget(budgets)]
-    if not made:
-        raise BadInput("compare needs at least one budget (generated tokens a problem)")
-    if len({budget_label(b) for b in made}) < len(made):
-        raise BadInput(f"budgets must differ: {[budget_label(b) for b in made]}")
-    return made
-
-
-def _budget(item: Any) -> Budget:
-    try:
-        return item if isinstance(item, Budget) else Budget(tokens=index(item))
-    except TypeError as error:
-        raise BadInput(f"a budget is a whole number of tokens or a Budget, not {item!r}") from error

@@ -18,8 +18,10 @@ Value = int | float | bool | str
 class CompareSettings:
     """What to compare. Strategies are texts such as `best-of-n(n=8,scorer=likelihood)`.
 
-    `budget` is generated tokens a problem; `options` go to the task (its difficulty, such as
-    `ops=5`), `model_options` to the model (`device=cuda`, `dtype=bfloat16`, `record=FILE`).
+    `budget` is generated tokens a problem; `dollars` and `seconds` cap, for each arm at each budget
+    and seed, the whole run (dollars need prices of the model). `options` go to the task (its
+    difficulty, such as `ops=5`), `model_options` to the model (`device=cuda`, `dtype=bfloat16`,
+    `record=FILE`).
     """
 
     task: str = "expressions"
@@ -27,6 +29,8 @@ class CompareSettings:
     model_options: Mapping[str, Value] = field(default_factory=dict)
     strategy: tuple[str, ...] = ("chain-of-thought", "self-consistency", "best-of-n")
     budget: tuple[int, ...] = (32, 128, 512)
+    dollars: float | None = None
+    seconds: float | None = None
     problems: int = 200
     split: str = "test"
     task_seed: int = 0
@@ -40,6 +44,7 @@ class CompareSettings:
 def compare_from(settings: CompareSettings, progress: bool | Watcher | None = None) -> Report:
     """Load the task and the model by name and compare. Raises LabError for what cannot work."""
     from evaluators.tasks import load_task
+    from reasoning.budget import Budget
     from reasoning.models import load_model
     from search.comparison import compare
     from search.strategies import parse
@@ -49,10 +54,14 @@ def compare_from(settings: CompareSettings, progress: bool | Watcher | None = No
         settings.task, split=settings.split, n=settings.problems, seed=settings.task_seed,
         **settings.options,
     )  # fmt: skip
+    budgets = [
+        Budget(tokens, seconds=settings.seconds, dollars=settings.dollars)
+        for tokens in settings.budget
+    ]
     chosen: dict[str, Any] = dict(settings.model_options)
     model = load_model(settings.model, **chosen)
     return compare(
-        strategies, task, model, settings.budget, settings.seed,
+        strategies, task, model, budgets, settings.seed,
         out=settings.out, resume=settings.resume, concurrency=settings.concurrency,
         progress=progress,
     )  # fmt: skip
