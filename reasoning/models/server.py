@@ -7,6 +7,7 @@ for servers that cannot be asked cheaply or honestly.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -96,9 +97,10 @@ def profile(name: str) -> Server:
 
 
 def abilities(given: Any) -> frozenset[str]:
-    """The option `can`: names in a set, list or comma-separated text. Raises UnknownName."""
+    """The option `can`: names in a set, a list, or a text with commas or plus signs between them.
+    Raises UnknownName."""
     if isinstance(given, str):
-        names = [name.strip() for name in given.split(",") if name.strip()]
+        names = re.split(r"[\s,+]+", given.strip()) if given.strip() else []
     elif isinstance(given, Iterable):
         names = [str(name) for name in given]
     else:
