@@ -24,6 +24,7 @@ from reasoning.ledger import Ledger
 from reasoning.models.bodies import enforces, refuse
 from reasoning.models.call import Call, together
 from reasoning.models.echo import Reading
+from reasoning.models.peek import next_tokens
 from reasoning.models.retry import Backoff, Breaker, Retrier
 from reasoning.models.server import Server
 from reasoning.models.wire import Wire
@@ -110,6 +111,13 @@ class EndpointModel:
         }
 
     # -- beside the protocol ----------------------------------------------------------
+
+    async def next_tokens(
+        self, prompt: Prompt, ledger: Ledger, k: int = 20
+    ) -> list[tuple[str, float]]:
+        """The likeliest tokens after this prompt with their log-probabilities, as far as the
+        server tells; one generated token is charged."""
+        return await next_tokens(self, prompt, ledger, k)
 
     def doubt(self, found: Sequence[str]) -> None:
         """Note what was not believed of an answer's token counts; the first of all warns."""
