@@ -71,6 +71,8 @@ class Encoder:
 
     def plain(self, text: str) -> list[int]:
         """The ids of a string, no special tokens added."""
+        if not text:
+            return []
         try:
             text.encode()
         except UnicodeEncodeError as error:
