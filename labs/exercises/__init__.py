@@ -6,14 +6,16 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from evaluators.errors import UnknownName
-from labs.exercises import chain, compute
+from labs.exercises import chain, compute, inference
 from labs.exercises.exercise import Case, Exercise, attempt
 
 __all__ = ["EXERCISES", "Case", "Exercise", "exercise"]
 
 Function = TypeVar("Function", bound=Callable)
 
-EXERCISES: dict[str, Exercise] = {e.name: e for e in (*chain.EXERCISES, *compute.EXERCISES)}
+EXERCISES: dict[str, Exercise] = {
+    e.name: e for e in (*inference.EXERCISES, *chain.EXERCISES, *compute.EXERCISES)
+}
 """Name of the reader's function -> its exercise."""
 
 
