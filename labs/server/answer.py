@@ -6,6 +6,7 @@ import asyncio
 import codecs
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import repeat
 from typing import Any, Literal
 
 from labs.server.asked import Asked
@@ -98,9 +99,8 @@ async def answer(
     asked: Asked, model: LanguageModel, prompt_ids: Sequence[tuple[int, ...] | None]
 ) -> Answer:
     """All completions of one request. Every prompt is drawn as if it had been sent alone."""
-    parts = await asyncio.gather(
-        *(_complete(asked, model, prompt, Ledger(Budget())) for prompt in asked.prompts)
-    )
+    prompts = map(exact, asked.prompts, prompt_ids, repeat(model))
+    parts = await asyncio.gather(*(_complete(asked, model, prompt) for prompt in prompts))
     choices: list[Choice] = []
     used = Usage()
     for completions, ids in zip(parts, prompt_ids, strict=True):
@@ -122,12 +122,15 @@ async def answer(
     return Answer(tuple(choices), used)
 
 
-async def _complete(
-    asked: Asked, model: LanguageModel, prompt: Prompt, ledger: Ledger
-) -> list[Completion]:
+def exact(prompt: Prompt, ids: tuple[int, ...] | None, model: LanguageModel) -> Prompt:
+    """The same prompt by its ids, where that spares encoding it once more."""
+    return prompt if ids is None or model.dialect != "compact" else Prompt((), prefix_ids=ids)
+
+
+async def _complete(asked: Asked, model: LanguageModel, prompt: Prompt) -> list[Completion]:
     if asked.sampling.max_tokens == 0:
         return [Completion("", "length", Usage(), (), ())] * asked.sampling.n
-    return await model.generate(prompt, asked.sampling, ledger, SeedPath(asked.seed))
+    return await model.generate(prompt, asked.sampling, Ledger(Budget()), SeedPath(asked.seed))
 
 
 def usage_of(completions: Sequence[Completion], ids: tuple[int, ...] | None) -> Usage:

@@ -7,9 +7,10 @@ import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
-from labs.server.answer import Answer, Choice, added, choice, tell, usage_of
+from labs.server.answer import Answer, Choice, added, choice, exact, tell, usage_of
 from labs.server.asked import Asked
 from labs.server.reply import Reply
 from reasoning.core import Completion, Prompt, SeedPath, Usage
@@ -63,6 +64,7 @@ class Streaming:
     ) -> None:
         self.asked, self.model, self.reply = asked, model, reply
         self.prompt_ids = prompt_ids
+        self._prompts = list(map(exact, asked.prompts, prompt_ids, repeat(model)))
         self.usage = Usage()
         self._flows = [_Flow() for _ in range(len(prompt_ids) * asked.sampling.n)]
 
@@ -83,8 +85,8 @@ class Streaming:
 
     async def _items(self) -> AsyncGenerator[tuple[int, Delta | list[Completion]], None]:
         """(number of the prompt, delta or its completions), from all prompts as they come."""
-        if len(self.asked.prompts) == 1:
-            async with aclosing(self._read(self.asked.prompts[0])) as read:
+        if len(self._prompts) == 1:
+            async with aclosing(self._read(self._prompts[0])) as read:
                 async for item in read:
                     yield 0, item
             return
@@ -97,7 +99,7 @@ class Streaming:
             except Exception as error:
                 queue.put_nowait(error)
 
-        feeds = [asyncio.create_task(feed(i, p)) for i, p in enumerate(self.asked.prompts)]
+        feeds = [asyncio.create_task(feed(i, p)) for i, p in enumerate(self._prompts)]
         open_parts = len(feeds)
         try:
             while open_parts:
