@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from search.best_of_n import BestOfN as BestOfN
+    from search.budget_forcing import BudgetForcing as BudgetForcing
     from search.comparison import compare as compare
     from search.comparison import compare_async as compare_async
     from search.report import Report as Report
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "BestOfN": "best_of_n",
+    "BudgetForcing": "budget_forcing",
     "ChainOfThought": "single",
     "CompareSettings": "settings",
     "Direct": "single",

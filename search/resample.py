@@ -15,7 +15,7 @@ from evaluators.problem import Problem
 from evaluators.tasks.base import Task
 from evaluators.verdict import Knows, StepVerifier, Verdict
 from reasoning.core import Completion, Context, Prompt, Sampling, SeedPath, Solution, Step, Trace
-from search.sampler import Sampler, refuse_endless, refuse_greedy, step_of, verdict_of
+from search.sampler import Sampler, ended, refuse_endless, refuse_greedy, step_of, verdict_of
 
 Outcome = Literal["open", "accepted", "finished", "rejected", "cut", "budget"]
 
@@ -130,22 +130,22 @@ class StepResample(Sampler):
             if completion.finish == "budget" and not completion.usage.completion:
                 attempt.outcome = "budget"
                 return
-            ended = _ended(completion, attempt, ctx)
+            over = ended(completion, "".join(attempt.texts()), ctx)
             if completion.finish in ("length", "budget"):
                 attempt.keys.append(path.text)
                 attempt.steps.append(step_of(completion))
                 attempt.outcome = "budget" if completion.finish == "budget" else "cut"
                 return
-            verdict = _verdict(completion, attempt, problem, verifier, ended)
+            verdict = _verdict(completion, attempt, problem, verifier, over)
             step = step_of(completion, verdict)
             if verdict.passed is not False:
                 attempt.keys.append(path.text)
                 attempt.steps.append(step)
                 attempt.refused = None
                 attempt.prompt = attempt.prompt.extended(completion)
-                if verdict.passed and (ended or verdict.answer is not None):
+                if verdict.passed and (over or verdict.answer is not None):
                     attempt.outcome = "accepted"
-                elif ended:
+                elif over:
                     attempt.outcome = "finished"
                 return
             ctx.ledger.discard(path.text, "rejected step")
@@ -160,20 +160,6 @@ def _judge_of(task: Task) -> StepVerifier:
             f"step-resample needs a step verifier, and task {task.name!r} has none: use best-of-n"
         )
     return task.step_verifier
-
-
-def _ended(completion: Completion, attempt: _Attempt, ctx: Context) -> bool:
-    """Whether the trace ends with this completion.
-
-    A server that does not tell a stop string from the end is read so: a stop is a boundary unless
-    the task finds an answer, and an empty completion is the end.
-    """
-    if completion.finish == "eos":
-        return True
-    if completion.finish != "stop" or "tells_stop" in ctx.model.can:
-        return False
-    text = "".join(attempt.texts()) + completion.text
-    return not completion.text or ctx.task.extract(text) is not None
 
 
 def _verdict(

@@ -164,6 +164,19 @@ def step_of(completion: Completion, verdict: Verdict | None = None) -> Step:
     )  # fmt: skip
 
 
+def ended(completion: Completion, before: str, ctx: Context) -> bool:
+    """Whether the trace ends with this completion, which follows the text `before`.
+
+    A server that does not tell a stop string from the end is read so: a stop is a boundary unless
+    the task finds an answer, and an empty completion is the end.
+    """
+    if completion.finish == "eos":
+        return True
+    if completion.finish != "stop" or "tells_stop" in ctx.model.can:
+        return False
+    return not completion.text or ctx.task.extract(before + completion.text) is not None
+
+
 def pieces(text: str, boundary: str) -> list[str]:
     """A trace's text cut after every step boundary."""
     *ended, rest = text.split(boundary)

@@ -13,6 +13,7 @@ from evaluators.tasks.base import Task
 from evaluators.verdict import Knows
 from reasoning.core import LanguageModel, Strategy
 from search.best_of_n import BestOfN
+from search.budget_forcing import BudgetForcing
 from search.resample import StepResample
 from search.self_consistency import SelfConsistency
 from search.single import ChainOfThought, Direct
@@ -23,6 +24,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "self-consistency": SelfConsistency,
     "best-of-n": BestOfN,
     "step-resample": StepResample,
+    "budget-forcing": BudgetForcing,
 }
 
 _CALL = re.compile(r"\s*([\w-]+)\s*(?:\((.*)\))?\s*", re.DOTALL)
