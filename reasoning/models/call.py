@@ -100,7 +100,7 @@ class Call:
             limit = granted if room is None else min(granted, room)
             count = sum(not grant.empty for grant in held.grants)
             asked = numbered(model.server, route, fields, limit, count, paths[0])
-            data = await model.wire.post(PATHS[route], asked)
+            data = await model.wire.post(PATHS[route], asked, model.retrier.breaker.admit)
             try:
                 made = choices(data, count)
             except Broken as error:

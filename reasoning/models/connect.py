@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any, Literal
+
+import numpy as np
 
 from evaluators.errors import BadInput
 from reasoning.budget import Price
@@ -22,11 +25,16 @@ OPTIONS = (
 )  # fmt: skip
 
 
-def connect(name: str, rest: str, options: Mapping[str, Any]) -> EndpointModel:
+def connect(
+    name: str, rest: str, options: Mapping[str, Any], *,
+    rng: np.random.Generator | None = None,
+    sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
+) -> EndpointModel:  # fmt: skip
     """The model that `rest` (`MODEL@URL`) names, found and asked what it can.
 
-    `can` and `profile` say it instead, and then nothing is generated. Raises LabError in one
-    sentence where the server, the model or the key is not there.
+    `can` and `profile` say it instead, and then nothing is generated. `rng` draws the jitter of the
+    back-off and `sleep` waits that many seconds. Raises LabError in one sentence where the server,
+    the model or the key is not there.
     """
     timeout, concurrency = options.get("timeout", 300.0), options.get("concurrency", 32)
     backoff = Backoff(retries=options.get("retries", Backoff.retries))
@@ -51,7 +59,7 @@ def connect(name: str, rest: str, options: Mapping[str, Any]) -> EndpointModel:
         name, wire, server, dialect=dialect, price=prices or _listed(entry),
         flops_per_token=_number(entry.get("flops_per_token")),
         context=options.get("context") or int(_number(entry.get("max_model_len"))) or None,
-        probe=cost, backoff=backoff,
+        probe=cost, backoff=backoff, rng=rng, sleep=sleep,
     )  # fmt: skip
 
 

@@ -54,7 +54,7 @@ class Reading:
                 held.grants = [self.reserve()]
             if held.grants[0].empty:
                 return None
-            data = await model.wire.post(PATHS["completions"], fields)
+            data = await model.wire.post(PATHS["completions"], fields, model.retrier.breaker.admit)
             try:
                 return scored(data, self.text)
             except Broken as error:

@@ -24,6 +24,8 @@ TEXT = "1 2 3 4 5 6 7"
 LENGTH = 8
 """Tokens asked for where the length does not matter otherwise."""
 
+SEEDS = (21, 22, 23)
+
 _known: dict[tuple[str, str, str], tuple[Server, dict[str, Any]]] = {}
 _lock = threading.Lock()
 
@@ -65,14 +67,17 @@ class _Probe:
         pair = ids or self.ask({**hot, **counts, "seed": 11, "n": 2})
         if pair and all(choice.counted is not None for choice in pair):
             can.add("n")
-        draws = [self._text({**hot, "seed": seed}) for seed in (21, 21, 22)]
-        if draws[0] is not None and draws[0] == draws[1] != draws[2]:
+        draws = {seed: self._text({**hot, "seed": seed}) for seed in SEEDS}
+        seeded = self._text({**hot, "seed": SEEDS[0]}) == draws[SEEDS[0]] is not None
+        if seeded and len(set(draws.values())) > 1:
             can.add("seed")
-        if plain.text and any(text != plain.text for text in draws):
-            for name, value in (("top_k", 1), ("min_p", 1.0)):
-                alike = [self._text({**hot, name: value, "seed": seed}) for seed in (31, 32)]
-                if alike == [plain.text, plain.text]:
-                    can.add(name)
+        # Seeds whose draw is not the greedy text: a field that makes it so was heeded.
+        wild = [seed for seed, text in draws.items() if text not in (None, plain.text)]
+        wild = wild[:1] if "seed" in can else wild and [*SEEDS, *SEEDS[:1]]
+        for name, value in (("top_k", 1), ("min_p", 1.0)):
+            alike = [self._text({**hot, name: value, "seed": seed}) for seed in wild]
+            if alike and set(alike) == {plain.text}:
+                can.add(name)
         include, reasons = self._stops(plain)
         if include or reasons:
             can.add("tells_stop")

@@ -82,6 +82,10 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
         return None
 
 
+class LeftAlone(LabError):
+    """No request was sent: the server has failed too often, or has refused this caller."""
+
+
 class Breaker:
     """Lets calls through until `limit` calls in a row have failed for good; then, for `cooldown`
     seconds, none, and after that one at a time until one is answered. A refusal (a wrong key, an
@@ -106,13 +110,13 @@ class Breaker:
         )
 
     def admit(self) -> None:
-        """Raises LabError, at once and without a request, while the server is left alone."""
+        """Called before every request: raises LeftAlone while the server is left alone."""
         if self._refusal is not None:
-            raise self._refusal
+            raise LeftAlone(str(self._refusal))
         if self._failed < self._limit:
             return
         if self._clock() < self._until:
-            raise LabError(
+            raise LeftAlone(
                 f"{self._name}: {self._failed} calls in a row failed, the last one with: "
                 f"{self._last}; mend the server and run it again with --resume"
             )
@@ -147,7 +151,6 @@ class Retrier:
         after the last one, BadPrompt, and LabError for what concerns every call."""
         attempt = 0
         while True:
-            self.breaker.admit()
             try:
                 answer = await ask()
             except Fault as fault:
@@ -159,6 +162,8 @@ class Retrier:
                 attempt += 1
             except BadPrompt:
                 self.breaker.answered()
+                raise
+            except LeftAlone:
                 raise
             except LabError as error:
                 self.breaker.refused(error)

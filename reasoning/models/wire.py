@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,11 +51,12 @@ class Wire:
             weakref.WeakKeyDictionary()
         )
 
-    async def post(self, path: str, fields: dict[str, Any]) -> Any:
-        """The JSON that answers. Raises Fault, BadPrompt or LabError; cancelling closes the
-        request."""
+    async def post(self, path: str, fields: dict[str, Any], admit: Callable[[], None]) -> Any:
+        """The JSON that answers. `admit` may still refuse when the request's turn has come. Raises
+        Fault, BadPrompt or LabError; cancelling closes the request."""
         lane = self._lane()
         async with lane.slots:
+            admit()
             data = await self._post(lane.client, path, fields)
             if lane.narrow:
                 lane.narrow = False

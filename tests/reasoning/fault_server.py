@@ -57,7 +57,7 @@ class FaultServer:
         self.script, self.right, self.bare, self.strict = script, right, bare, strict
         self.key, self.echo_key, self.wait, self.model = key, echo_key, wait, model
         self.dialect = dialect
-        self.requests: list[dict[str, Any]] = []
+        self.requests: list[dict[str, Any]] = []  # the bodies, each with its path and fault
         self.listed = self.calls = self.generated = self.delivered = self.read = 0
         self.lock, self.closing = threading.Lock(), threading.Event()
 
@@ -67,7 +67,10 @@ class FaultServer:
         class Handler(_Handler):
             server_of = outer
 
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Listener(ThreadingHTTPServer):
+            request_queue_size = 256  # of connections: no fault but the scripted ones
+
+        self.http = Listener(("127.0.0.1", 0), Handler)
         self.http.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.http.server_address[1]}/v1"
         threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True).start()
@@ -81,7 +84,7 @@ class FaultServer:
     def write(self, prompt: str, body: dict[str, Any], index: int) -> dict[str, Any]:
         """One choice: what is written, its tokens, and why it ended."""
         question, _, before = prompt.partition(":")
-        numbers = [int(x) for x in question.split("+") if x.strip().isdigit()] or [1, 2]
+        numbers = [int(x) for x in question.split("+") if x.strip().isdigit()] or [*range(1, 9)]
         lines = before.splitlines()
         seed = f"{body.get('seed', random.random())}/{index}/{prompt}"
         rng = random.Random(seed if body.get("temperature", 1) else prompt)
@@ -138,9 +141,10 @@ class _Handler(BaseHTTPRequestHandler):
         with served.lock:
             number = len(served.requests)
             served.requests.append({"path": self.path, **body})
+            fault = served.script(number, body) if served.script else None
+            served.requests[-1]["fault"] = fault
         if not self._known():
             return
-        fault = served.script(number, body) if served.script else None
         if served.strict and set(body) & {"return_token_ids", "top_k", "min_p", "echo",
                 "include_stop_str_in_output", "structured_outputs", "grammar"}:  # fmt: skip
             return self._error(400, "unknown_parameter", "Unknown parameter")
