@@ -1,12 +1,17 @@
-"""Every lab notebook: committed without outputs, runs top to bottom, exercises solved or not.
+"""Every lab notebook: committed without outputs, runs top to bottom, exercises solved or not, on
+the embedded model and on the same model behind a real server.
 
 The solution of an exercise stands in a collapsed `<details>` block of the Markdown cell after it.
 """
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -31,6 +36,27 @@ def solved(book: nbformat.NotebookNode) -> int:
         else:
             assert not solution, f"a solution without an exercise before it: {after.source[:60]!r}"
     return count
+
+
+@pytest.fixture(scope="session")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """`tiny` behind `reasonlab serve` in a process of its own, as a name for `load_model`."""
+    log = tmp_path_factory.mktemp("server") / "log"
+    command = [sys.executable, "-m", "labs.cli", "serve", "tiny", "--port", "0"]
+    with log.open("w") as errors:
+        server = subprocess.Popen(
+            command, cwd=ROOT, env={**os.environ, "PYTHONUNBUFFERED": "1"}, text=True,
+            stdout=subprocess.PIPE, stderr=errors,
+        )  # fmt: skip
+        try:
+            assert server.stdout is not None
+            line = server.stdout.readline()  # ends with the process at the latest
+            found = re.search(r"http://\S+", line)
+            assert found, f"the server did not start: {line}{log.read_text()[-2000:]}"
+            yield f"openai:tiny@{found[0]}"
+        finally:
+            server.terminate()
+            server.wait(20)
 
 
 def execute(book: nbformat.NotebookNode, monkeypatch: pytest.MonkeyPatch, folder: Path) -> str:
@@ -84,3 +110,17 @@ def test_a_lab_runs_top_to_bottom(
     said = execute(book, monkeypatch, tmp_path)
     assert time.monotonic() - started < 60
     assert said.count("✓ my_") == count, "not exactly the solutions were accepted"
+
+
+@pytest.mark.notebook
+@named
+def test_a_lab_runs_on_a_served_model(
+    path: Path, endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REASONLAB_MODEL", endpoint)
+    book = nbformat.read(path, as_version=4)
+    started = time.monotonic()
+    said = execute(book, monkeypatch, tmp_path)
+    assert time.monotonic() - started < 60
+    if any("REASONLAB_MODEL" in cell.source for cell in book.cells):
+        assert endpoint in said, "the lab did not name the model that it ran on"
