@@ -129,7 +129,7 @@ class ModelDraft:
             room = min(count, self._span[row][1] - len(text))
             start = shared(self._held[row], text, self._sure[row])
             if room > 0 and max(text[start:]) < self.stepper.vocabulary:
-                self._sure[row] = start
+                self._sure[row] = len(text)
                 wanted[i] = room
                 kept.append(start)
                 tails.append(list(text[start:]))
