@@ -4,7 +4,7 @@ import numpy as np
 from toy_lab import Scripted, solve, toy
 
 from reasoning.ledger import Budget
-from search import BestOfN, ChainOfThought, Direct, SelfConsistency, StepResample
+from search import BestOfN, BudgetForcing, ChainOfThought, Direct, SelfConsistency, StepResample
 from search.scorers import Likelihood
 
 TASKS = [toy(6, length) for length in (2, 4, 7)]
@@ -37,6 +37,9 @@ def a_strategy(rng: np.random.Generator, reader: Scripted):
         lambda: BestOfN(n, scorer, vote=bool(rng.random() < 0.5), width=width, **asking),
         lambda: BestOfN(n, scorer, stop=stop, width=width, **asking),
         lambda: StepResample(int(rng.integers(1, 6)), max_tokens=length),
+        lambda: BudgetForcing(
+            think=length, waits=int(rng.integers(0, 4)), answer=int(rng.integers(1, 9)), end="="
+        ),
         lambda: StepResample(2, restarts=int(rng.integers(0, 4)), max_tokens=length),
     ]
     return makers[int(rng.integers(len(makers)))]()

@@ -160,7 +160,9 @@ class Checker(Judge):
         return self.verdict(problem, text)
 
 
-@pytest.mark.parametrize("strategy", ["chain-of-thought", "best-of-n", "step-resample"])
+@pytest.mark.parametrize(
+    "strategy", ["chain-of-thought", "best-of-n", "step-resample", "budget-forcing(end='=')"]
+)
 def test_a_verifier_that_raises_makes_its_problem_an_error_with_both_names(monkeypatch, strategy):
     def verdict(self, problem, work):
         if problem.id == "toy/3":

@@ -5,7 +5,8 @@ import pytest
 from search import compare
 
 ARMS = ["direct", "chain-of-thought", "self-consistency(adaptive=0.9)",
-        "best-of-n(scorer=mean-likelihood)", "step-resample"]  # fmt: skip
+        "best-of-n(scorer=mean-likelihood)", "step-resample",
+        "budget-forcing(think=24,answer=8)", "budget-forcing(waits=2)"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

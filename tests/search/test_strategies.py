@@ -10,6 +10,7 @@ from reasoning.ledger import Budget
 from search import (
     STRATEGIES,
     BestOfN,
+    BudgetForcing,
     ChainOfThought,
     Direct,
     SelfConsistency,
@@ -43,6 +44,7 @@ def test_every_strategy_reads_its_own_label(name):
         ('direct(role="You add, slowly")', Direct(role="You add, slowly")),
         ("direct(role='false')", Direct(role="false")),
         ("step-resample(tries=2,restarts=0)", StepResample(2, 0)),
+        ("budget-forcing(64,least=32,waits=2)", BudgetForcing(64, 32, 2)),
     ],
 )  # fmt: skip
 def test_a_strategy_is_read_from_text_and_its_label_reads_back(text, strategy):
@@ -189,6 +191,7 @@ def test_a_task_without_a_step_verifier_is_refused_before_any_call():
         (BestOfN(scorer="step-verifier"), "solution"),
         (BestOfN(scorer="likelihood"), "nothing"),
         (StepResample(), "solution"),
+        (BudgetForcing(), "nothing"),
     ],
 )
 def test_each_arm_says_what_its_judge_knew(strategy, known):

@@ -133,7 +133,10 @@ class Scripted:
 
     def _write(self, question, prefix, sampling, seed, granted) -> Completion:
         numbers = [int(x) for x in question[:-1].split("+")]
-        lines = prefix.splitlines()
+        lines = [line for line in prefix.splitlines() if line.isdigit()]  # others were forced
+        if prefix.endswith("="):
+            text = lines[-1] if lines else str(numbers[0])
+            return self._cut(text, "eos", [-0.1] * (len(text) + 1), sampling, granted)
         text, logprobs = "", []
         while True:
             at = len(lines)
@@ -147,7 +150,11 @@ class Scripted:
             text, lines = text + piece, [*lines, str(value)]
             if ends or sampling.boundary:
                 break
-        finish, used = "eos" if ends else "boundary", len(text) + ends
+        return self._cut(text, "eos" if ends else "boundary", logprobs, sampling, granted)
+
+    @staticmethod
+    def _cut(text, finish, logprobs, sampling, granted) -> Completion:
+        used = len(text) + (finish == "eos")
         if used > granted:
             finish = "budget" if granted < sampling.max_tokens else "length"
             text, used = text[:granted], granted
