@@ -89,8 +89,8 @@ def _ids(prompt: Prompt, model: LocalModel, asked: Asked) -> tuple[int, ...]:
     most, room = reach(model) or 0, 0 if asked.sampling.max_tokens == 0 else 1
     if len(ids) + room > most:
         raise too_long(
-            f"this model reads at most {most} tokens, those it writes among them, and the prompt"
-            f" has {len(ids)}; shorten the prompt"
+            f"this model's maximum context length is {most} tokens, those it writes among them, and"
+            f" the prompt has {len(ids)} tokens; shorten the prompt"
         )
     return ids
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from evaluators.errors import BadInput, LabError, UnknownName
 from reasoning.core import BadPrompt
+from reasoning.models.retry import ServerFault
 
 LOG = logging.getLogger("reasonlab.serve")
 
@@ -65,7 +66,7 @@ def read(error: Exception) -> ApiError:
         return too_long(str(error))
     if isinstance(error, BadInput | UnknownName):
         return bad(str(error))
-    if isinstance(error, LabError):  # a model behind this one that cannot be reached, for example
+    if isinstance(error, LabError | ServerFault):  # a model behind this one failed, for example
         return ApiError(502, str(error), "model_failed", kind="server_error")
     LOG.error("a request failed", exc_info=error)
     return ApiError(

@@ -109,7 +109,7 @@ class Reply:
             return None
         row = {self.piece(i): logprob for i, logprob in reversed(token.top)}
         row = dict(reversed(row.items()))  # of two tokens with one text the likelier stays
-        return row if token.logprob is None else {token.text: token.logprob, **row}
+        return row if token.logprob is None else {**row, token.text: token.logprob}
 
     def _contents(self, told: Iterable[Told]) -> list[dict[str, Any]]:
         return [
