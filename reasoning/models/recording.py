@@ -80,6 +80,7 @@ class Recording:
         self.model, self.file = model, Path(file)
         self.name, self.can, self.dialect = model.name, model.can, model.dialect
         self.flops_per_token = model.flops_per_token
+        self.price = getattr(model, "price", None)
         self._lock = threading.Lock()
         self.file.parent.mkdir(parents=True, exist_ok=True)
 
