@@ -278,7 +278,12 @@ def p_value(pairs: Counter, expected: dict[tuple[int, int], float]) -> float:
 def test_second_and_third_tokens_follow_the_target_and_not_the_draft(
     sampling: Sampling, pieces: TokenBytes
 ) -> None:
-    shape = {"vocabulary": 9, "num_hidden_layers": 1, "hidden_size": 32, "intermediate_size": 32}
+    shape: dict[str, Any] = {
+        "vocabulary": 9,
+        "num_hidden_layers": 1,
+        "hidden_size": 32,
+        "intermediate_size": 32,
+    }
     target = build(**shape)
     with torch.no_grad():
         for parameter in target.parameters():
@@ -443,7 +448,8 @@ def test_a_refused_proposal_leaves_no_trace_in_the_draft(near: Any) -> None:
         draft.join([0], [text], [30])
     first = propose(used, [*text, 9], 4)
     assert first[0] != 300
-    assert propose(used, [*text, 9, 300], 9) == propose(fresh, [*text, 9, 300], 9)
+    text = [*text, 9, 300, 301]
+    assert propose(used, text, 9) == propose(fresh, text, 9)
 
 
 def test_an_impossible_token_is_no_silent_one(model: Any) -> None:
