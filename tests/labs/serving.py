@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 import httpx
@@ -14,6 +15,8 @@ import openai
 from evaluators.errors import LabError
 from reasoning.core import Completion, Prompt, Sampling, SeedPath, TokenScores, Usage
 from reasoning.ledger import Ledger
+from reasoning.models.local import LocalModel
+from reasoning.models.stepper import Counters, Request, Result
 
 QUESTION = "(3+4)*2-5<think>"
 
@@ -91,3 +94,37 @@ class Scripted:
 
     async def score(self, prompt: Any, continuations: Any, ledger: Any) -> list[TokenScores]:
         raise LabError("the script scores nothing")
+
+
+class HeldLoop:
+    """Draws the tokens of "7*2-5\\n9", each one when it is let; the threads end with the test."""
+
+    def __init__(self, tiny: Any) -> None:
+        self.pieces, self.ids = tiny.token_bytes, tiny.encode(Prompt((), "7*2-5\n9"))
+        self.turns, self.given_up = threading.Semaphore(0), threading.Event()
+
+    def submit(self, request: Request) -> Future[Result]:
+        future: Future[Result] = Future()
+        threading.Thread(target=self._draw, args=(request, future), daemon=True).start()
+        return future
+
+    def _draw(self, request: Request, future: Future[Result]) -> None:
+        for token in self.ids:
+            while not self.turns.acquire(timeout=0.01):
+                if future.cancelled():
+                    self.given_up.set()
+                    return
+            if request.on_token is not None:
+                request.on_token(token, -0.5)
+        ids = tuple(self.ids)
+        future.set_result(Result(ids, (-0.5,) * len(ids), "length", "7*2-5\n9", 3, 0))
+
+
+def held(tiny: Any) -> tuple[LocalModel, HeldLoop]:
+    """A local model whose every token waits for a turn."""
+    loop: Any = HeldLoop(tiny)
+    model = LocalModel(
+        "held", loop, tiny._encoder, max_positions=64, flops_per_token=1.0, path="generate"
+    )
+    loop.counters = Counters()
+    return model, loop
