@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from labs.traces import visible
 from reasoning.core import Completion, LanguageModel, Prompt, TokenScores
+from reasoning.models.distribution import Distribution
 
 ALTERNATIVES = 5
 """Tokens listed beside the one that was drawn."""
@@ -83,3 +84,28 @@ def _local(
         Token(names[token], logprob, tuple((names[i], value) for i, value in row))
         for token, logprob, row in zip(drawn, logprobs, told, strict=True)
     )
+
+
+def token_table(model: LanguageModel, prompt: Prompt) -> str:
+    """The ids that a model reads for this prompt and the text of each, as two lines. One sentence
+    for an endpoint, whose ids stay at the server."""
+    if getattr(model, "torch_model", None) is None:
+        return f"{model.name} cuts the text into tokens at its server and tells only their number."
+    from reasoning.models.introspect import vocabulary
+
+    names, ids = vocabulary(model), model.encode(prompt)  # type: ignore[arg-type, attr-defined]
+    pairs = [(Token(names[i]).name, str(i)) for i in ids]
+    widths = [max(len(text), len(number)) for text, number in pairs]
+    lines = [
+        " ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
+        for cells in zip(*pairs, strict=True)
+    ]
+    return f"text {lines[0]}\nid   {lines[1]}"
+
+
+def likeliest(shown: Distribution, k: int = 8) -> str:
+    """The k likeliest next tokens with logarithm and probability, as a table."""
+    lines = ["token     log-probability  probability"]
+    for text, logprob in zip(shown.tokens[:k], shown.logprobs[:k], strict=True):
+        lines.append(f"{Token(text).name:9} {logprob:15.4f}  {math.exp(logprob):11.4f}")
+    return "\n".join(lines)

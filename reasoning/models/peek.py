@@ -22,6 +22,8 @@ FEWER = 5
 
 ONE = Sampling(max_tokens=1)
 
+UNPAID = object()
+
 
 async def next_tokens(
     model: EndpointModel, prompt: Prompt, ledger: Ledger, k: int
@@ -53,23 +55,21 @@ async def _asked(
     call = Call(model, prompt, ONE, ledger)
     held = Held([])
 
-    async def ask() -> list[tuple[str, float]]:
+    async def ask() -> Any:
         held.grants = [call.reserve(path)]
         if held.grants[0].empty:
-            return []
-        data = await model.wire.post(
-            PATHS[route], numbered(model.server, route, fields, 1, 1, path)
-        )
+            return UNPAID
+        asked = numbered(model.server, route, fields, 1, 1, path)
+        data = await model.wire.post(PATHS[route], asked, model.retrier.breaker.admit)
         try:
             made = choices(data, 1)
-            told = alternatives(data["choices"][0].get("logprobs"))
         except Broken as error:
             raise model.wire.broken(error) from None
         paid = bill(data.get("usage"), made, 1, bound(prompt))
         model.doubt(paid.doubts)
         held.grants[0].settle(paid.usages[0])
         held.grants = []
-        return told[:k]
+        return data["choices"][0].get("logprobs")
 
     def failed(fault: Fault) -> None:
         if fault.spent:
@@ -78,18 +78,27 @@ async def _asked(
             held.free()
 
     try:
-        return await model.retrier.persist(ask, failed)
+        told = await model.retrier.persist(ask, failed)
     except (LabError, ServerFault):
         held.free()
         raise
     except BaseException as error:
         held.lose(repr(error))
         raise
+    if told is UNPAID:
+        return []
+    found = alternatives(told)
+    if not found:
+        raise LabError(
+            f"{model.name} told no alternatives of its token: take a local model such as 'tiny', or"
+            " a server that has top log-probabilities"
+        )
+    return found[:k]
 
 
 def alternatives(told: Any) -> list[tuple[str, float]]:
-    """The first token's alternatives out of the `logprobs` of a choice of either route. Raises
-    Broken where there are none."""
+    """The first token's alternatives out of the `logprobs` of a choice of either route, likeliest
+    first; none where there are none."""
     pairs: list[tuple[Any, Any]] = []
     if isinstance(told, dict) and isinstance(rows := told.get("top_logprobs"), list) and rows:
         pairs = list(rows[0].items()) if isinstance(rows[0], dict) else []
@@ -98,8 +107,6 @@ def alternatives(told: Any) -> list[tuple[str, float]]:
         found = found if isinstance(found, list) else []
         pairs = [(x.get("token"), x.get("logprob")) for x in found if isinstance(x, dict)]
     sound = [(t, float(p)) for t, p in pairs if isinstance(t, str) and _number(p)]
-    if not sound:
-        raise Broken("the answer holds no alternatives of its first token")
     return sorted(sound, key=lambda pair: -pair[1])
 
 

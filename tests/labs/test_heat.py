@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from labs.tokens import Token, tokens_of
+from labs.tokens import Token, likeliest, token_table, tokens_of
 from labs.widgets.bars import bars_html, summary
 from labs.widgets.heat import HeatMap, heat_html, heat_map, percent, shade
 from labs.widgets.writing import asked
@@ -147,3 +147,19 @@ def test_a_part_of_a_distribution_is_called_one() -> None:
     assert widths(html, "before") == pytest.approx([60, 30, 10])
     assert "all others" in html
     assert "likeliest 2 tokens" in summary(part, truncated(part, Sampling()))
+
+
+def test_a_prompt_is_shown_as_its_tokens_and_ids(tiny: Any) -> None:
+    assert token_table(tiny, asked("12+3=")).splitlines() == [
+        "text  12  +  3  =",
+        "id   260 12 20 30",
+    ]
+    assert "tells only their number" in token_table(Scoring(), asked("12+3="))  # type: ignore[arg-type]
+
+
+def test_the_likeliest_tokens_are_a_table() -> None:
+    shown = Distribution(np.arange(3), ("a", " ", "\n"), np.log([0.5, 0.25, 0.25]))
+    assert likeliest(shown, 2).splitlines()[1:] == [
+        "a                 -0.6931       0.5000",
+        "␣                 -1.3863       0.2500",
+    ]

@@ -14,7 +14,6 @@ from reasoning import load_model
 from reasoning.core import Message, Prompt
 from reasoning.ledger import Budget, Ledger
 from reasoning.loop import run
-from reasoning.models.answers import Broken
 from reasoning.models.introspect import distribution
 from reasoning.models.peek import alternatives
 
@@ -73,6 +72,25 @@ def test_a_server_without_log_probabilities_says_so(server: Server) -> None:
      {"top_logprobs": [{"a": None}]}],
     ids=str,
 )  # fmt: skip
-def test_an_answer_without_alternatives_is_broken(told: Any) -> None:
-    with pytest.raises(Broken, match="no alternatives"):
-        alternatives(told)
+def test_an_answer_without_alternatives_has_none(told: Any) -> None:
+    assert alternatives(told) == []
+
+
+def test_a_server_that_tells_none_is_asked_once_and_said_so(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far: Any = load_model(f"openai:tiny@{server.url}")
+    post, posts = far.wire.post, []
+
+    async def silent(path: str, fields: Any, admit: Any) -> Any:
+        posts.append(path)
+        data = await post(path, fields, admit)
+        data["choices"][0]["logprobs"] = {"tokens": ["7"], "token_logprobs": [-0.5]}
+        return data
+
+    monkeypatch.setattr(far.wire, "post", silent)
+    ledger = Ledger()
+    with pytest.raises(LabError, match="told no alternatives"):
+        run(far.next_tokens(PROMPT, ledger, 5))
+    assert len(posts) == 1
+    assert ledger.spent.completion == 1
