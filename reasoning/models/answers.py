@@ -100,7 +100,7 @@ def ended(choice: Choice, server: Server, sampling: Sampling) -> tuple[str, Fini
         return text, "stop"  # filtered, or a tool call: no end of its own
     if not marks:
         return text, "eos"
-    included = server.include and (sampling.boundary is not None or not server.reasons)
+    included = server.keeps(sampling)
     if server.reasons and choice.matched is not None:
         if choice.matched == "":
             return text, "eos"

@@ -10,7 +10,8 @@ import json
 from typing import Any
 
 from evaluators.errors import BadInput
-from reasoning.core import Prompt, Sampling, SeedPath
+from reasoning.core import BadPrompt, Prompt, Sampling, SeedPath
+from reasoning.models.form import schema_of
 from reasoning.models.server import Server
 
 PATHS = {"completions": "/completions", "chat": "/chat/completions"}
@@ -37,7 +38,15 @@ def bound(prompt: Prompt) -> int:
 
 
 def refuse(server: Server, name: str, prompt: Prompt, sampling: Sampling) -> None:
-    """Raises BadInput, before anything is paid, for what this server cannot do."""
+    """Raises BadInput, before anything is paid, for what this server cannot do, and BadPrompt for
+    a text that cannot be sent."""
+    for text in [*(message.content for message in prompt.messages), prompt.prefix]:
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise BadPrompt(
+                f"half a character at {error.start} ({error}); mend the text"
+            ) from error
     for ability, asked, instead in (
         ("top_k", sampling.top_k > 0, "leave top_k at 0 or use top_p"),
         ("min_p", sampling.min_p > 0.0, "leave min_p at 0 or use top_p"),
@@ -101,7 +110,7 @@ def guide(server: Server, sampling: Sampling) -> dict[str, Any]:
     """The fields that have the server enforce the form; none where it cannot."""
     if not enforces(server, sampling):
         return {}
-    schema = json.loads(sampling.schema) if sampling.schema is not None else None
+    schema = schema_of(sampling.schema) if sampling.schema is not None else None
     if server.guides == "structured_outputs":
         if sampling.choices:
             return {"structured_outputs": {"choice": list(sampling.choices)}}
@@ -124,6 +133,6 @@ def _stops(server: Server, sampling: Sampling) -> dict[str, Any]:
     marks = [*([sampling.boundary] if sampling.boundary else []), *sampling.stop]
     if not marks:
         return {}
-    if server.include and (sampling.boundary or not server.reasons):
+    if server.keeps(sampling):
         return {"stop": marks, "include_stop_str_in_output": True}
     return {"stop": marks}

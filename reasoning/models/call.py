@@ -12,7 +12,7 @@ from reasoning.core import Completion, Prompt, Sampling, SeedPath, Usage
 from reasoning.ledger import Grant, Ledger
 from reasoning.models.answers import Broken, Choice, choices, ended
 from reasoning.models.bill import bill
-from reasoning.models.bodies import PATHS, body, bound, numbered, route_of
+from reasoning.models.bodies import PATHS, bound, numbered, route_of
 from reasoning.models.faults import TooLong
 from reasoning.models.form import fitting
 from reasoning.models.retry import Fault, ServerFault
@@ -30,12 +30,14 @@ UNPAID = Completion("", "budget", Usage(), (), ())
 
 @dataclass(frozen=True)
 class Call:
-    """A prompt and a sampling on their way to the server of `model`."""
+    """A prompt and a sampling on their way to the server of `model`; `fields` are what all its
+    requests share."""
 
     model: EndpointModel
     prompt: Prompt
     sampling: Sampling
     ledger: Ledger
+    fields: dict[str, Any]
 
     def reserve(self, path: SeedPath) -> Grant:
         """The reservation of one sample."""
@@ -89,7 +91,6 @@ class Call:
         """The choices of one request, however many attempts it takes."""
         model, held, room = self.model, Held(grants), None
         route = route_of(model.server, self.prompt)
-        fields = body(model.server, model.model, model.dialect, self.prompt, self.sampling)
 
         async def ask() -> list[Completion]:
             if not held.grants:
@@ -99,7 +100,7 @@ class Call:
                 return [UNPAID] * len(paths)
             limit = granted if room is None else min(granted, room)
             count = sum(not grant.empty for grant in held.grants)
-            asked = numbered(model.server, route, fields, limit, count, paths[0])
+            asked = numbered(model.server, route, self.fields, limit, count, paths[0])
             data = await model.wire.post(PATHS[route], asked, model.retrier.breaker.admit)
             try:
                 made = choices(data, count)

@@ -21,9 +21,10 @@ from evaluators.errors import LabError
 from reasoning.budget import Price
 from reasoning.core import Completion, Prompt, Sampling, SeedPath, TokenScores
 from reasoning.ledger import Ledger
-from reasoning.models.bodies import enforces, refuse
+from reasoning.models.bodies import body, enforces, refuse
 from reasoning.models.call import Call, together
 from reasoning.models.echo import Reading
+from reasoning.models.form import fitting
 from reasoning.models.peek import next_tokens
 from reasoning.models.retry import Backoff, Breaker, Retrier
 from reasoning.models.server import Server
@@ -76,12 +77,16 @@ class EndpointModel:
         BadPrompt, LabError for what concerns every call, and ServerFault when all attempts
         failed."""
         refuse(self.server, self.name, prompt, sampling)
+        checks = sampling.guided and not enforces(self.server, sampling)
+        if checks:
+            fitting("", sampling)  # a wrong form is found before anything is paid
         paths = [seed.child(i) for i in range(sampling.n)] if sampling.n > 1 else [seed]
-        call = Call(self, prompt, sampling, ledger)
+        fields = body(self.server, self.model, self.dialect, prompt, sampling)
+        call = Call(self, prompt, sampling, ledger, fields)
         grants = [call.reserve(path) for path in paths]
-        if "n" in self.can and not self._checks(sampling):
+        if "n" in self.can and not checks:
             return await call.draw(paths, grants)
-        ask = call.formed if self._checks(sampling) else call.one
+        ask = call.formed if checks else call.one
         return await together([ask(p, grant) for p, grant in zip(paths, grants, strict=True)])
 
     async def score(
@@ -128,9 +133,3 @@ class EndpointModel:
                 stacklevel=2,
             )
         self.doubts.update(reason.split(" told")[0] for reason in found)
-
-    # -- inside -----------------------------------------------------------------------
-
-    def _checks(self, sampling: Sampling) -> bool:
-        """Whether the form of the text has to be checked here."""
-        return sampling.guided and not enforces(self.server, sampling)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 from evaluators.errors import BadInput
 from reasoning.core import Sampling
@@ -18,6 +19,14 @@ def fitting(text: str, sampling: Sampling) -> str | None:
     return None
 
 
+def schema_of(text: str) -> Any:
+    """A JSON schema out of its text. Raises BadInput."""
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise BadInput(f"the schema is no JSON: {error}") from error
+
+
 def _fits(text: str, sampling: Sampling) -> bool:
     if sampling.choices:
         return text in sampling.choices
@@ -26,18 +35,19 @@ def _fits(text: str, sampling: Sampling) -> bool:
             return re.fullmatch(sampling.regex, text) is not None
         except re.error as error:
             raise BadInput(f"{sampling.regex!r} is no regular expression: {error}") from error
-    if sampling.schema is None:
-        return True
-    import jsonschema
+    return sampling.schema is None or _valid(text, schema_of(sampling.schema))
 
+
+def _valid(text: str, schema: Any) -> bool:
+    from jsonschema import SchemaError
+    from jsonschema.validators import validator_for
+
+    kind = validator_for(schema)
     try:
-        value = json.loads(text)
+        kind.check_schema(schema)
+    except SchemaError as error:
+        raise BadInput(f"the schema is no JSON schema: {error.message}") from error
+    try:
+        return kind(schema).is_valid(json.loads(text))
     except ValueError:
         return False
-    try:
-        jsonschema.validate(value, json.loads(sampling.schema))
-    except jsonschema.ValidationError:
-        return False
-    except (jsonschema.SchemaError, ValueError) as error:
-        raise BadInput(f"the schema is no JSON schema: {error}") from error
-    return True

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from evaluators.errors import BadInput, UnknownName
+from reasoning.core import Sampling
 
 Route = Literal["completions", "chat"]
 
@@ -42,6 +43,12 @@ class Server:
     flags: bool = False
     guides: Literal["structured_outputs", "response_format", "grammar"] | None = None
     limit: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+
+    def keeps(self, sampling: Sampling) -> bool:
+        """Whether what ended the text is asked to stay in it: a boundary belongs there, and a
+        server that names no stop string can be understood by it."""
+        marked = sampling.boundary is not None or bool(sampling.stop)
+        return marked and self.include and (sampling.boundary is not None or not self.reasons)
 
 
 _CHAT = Server("chat")

@@ -40,9 +40,9 @@ class Visit:
         return self.models.get(self.address.model, {})
 
     def arrive(self, *, blind: bool = False) -> Visit:
-        """Find the base address by its list of models. Raises BadInput where there is none
-        (`blind`: not every server has a list; then the first address is taken), UnknownName for
-        a model that is not listed, and LabError for a refused key."""
+        """Find the base address by its list of models. Raises BadInput where there is none,
+        UnknownName for a model that is not listed, and LabError for a refused key. `blind`: a
+        server without a list, or whose list is not complete, is taken as it is."""
         for base in self.address.bases:
             self.base = base
             data = self._list()
@@ -57,10 +57,8 @@ class Visit:
                     f"no OpenAI-compatible server: tried {tried}; give the URL that ends in /v1, or"
                     " say what the server can (can=… or profile=…) if it has no list of models"
                 )
-        if self.models and self.address.model not in self.models:
-            known = {name.removeprefix("models/") for name in self.models}  # Gemini's way
-            if self.address.model not in known:
-                raise UnknownName(f"model at {self.base}", self.address.model, self.models)
+        if self.models and not blind and self.address.model not in self._names():
+            raise UnknownName(f"model at {self.base}", self.address.model, self.models)
         return self
 
     def post(self, path: str, fields: dict[str, Any]) -> Any:
@@ -99,6 +97,12 @@ class Visit:
         raise AssertionError("unreachable")
 
     # -- inside -----------------------------------------------------------------------
+
+    def _names(self) -> set[str]:
+        """The models' names, also as Gemini (`models/` before) and Ollama (a tag behind) take
+        them."""
+        bare = {name.removeprefix("models/") for name in self.models}
+        return {*self.models, *bare, *(name.removesuffix(":latest") for name in self.models)}
 
     def _list(self) -> dict[str, dict[str, Any]] | None:
         try:
