@@ -206,6 +206,12 @@ class LocalModel:
         scored, steps."""
         return self._loop.counters
 
+    @property
+    def speculation(self) -> Any:
+        """What a draft proposed and the model accepted (`speculative.Speculation`); `None` without
+        a draft."""
+        return getattr(getattr(self._loop, "stepper", None), "speculation", None)
+
     def encode(self, prompt: Prompt) -> list[int]:
         """The ids that the model reads for this prompt."""
         return self._encoder.ids(prompt)
