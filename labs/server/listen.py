@@ -91,6 +91,10 @@ class Server:
         if self._thread is not None:
             self._thread.join()
 
+    def close(self) -> None:
+        """Give the address back; for a server that was never started."""
+        self._socket.close()
+
     def run(self, ready: Callable[[], None] | None = None) -> None:
         """Serve in this thread until `stop`, or Ctrl-C in a main thread; `ready` is called once it
         listens."""
