@@ -42,7 +42,7 @@ def read_address(rest: str, key_env: str = "OPENAI_API_KEY") -> Address:
     model, url = match["model"], match["url"]
     if url is None:
         host = model.rpartition("@")[2]
-        if host != model and re.match(r"localhost\b|[\w.-]+:\d+|[\d.]+$", host):
+        if host != model and re.match(r"localhost\b|[\w.-]+:\d+|(\d+\.){3}\d+", host):
             raise BadInput(f"openai:{rest} lacks http:// or https:// before {host!r}")
         url = os.environ.get("OPENAI_BASE_URL") or DEFAULT
     parts = urlsplit(url)
