@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from labs.figures import COLOURS, MARKERS
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from evaluators.intervals import Interval
     from labs.groups import Group
     from labs.lengths import Bucket
+    from search.report import Report
 
 
 def groups_chart(groups: Sequence[Group], xlabel: str) -> Chart:
@@ -63,6 +64,25 @@ def lengths_chart(pooled: Sequence[Bucket], within: Sequence[Bucket]) -> Chart:
     right.set_ylabel("accuracy minus that of usual ones")
     right.set_title("inside each problem: equally hard", fontsize="small")
     right.grid(alpha=0.3)
+    return figure
+
+
+def families_chart(report: Report, families: Mapping[str, Sequence[str]]) -> Chart:
+    """Accuracy against the mean tokens that were spent, one line through the arms of each family;
+    an arm that did not run is left out. For reports of one budget."""
+    figure = Chart(figsize=(7.2, 4.0), layout="constrained")
+    axes = figure.subplots()
+    rows = {row.arm: row for row in report.rows() if row.accuracy is not None}
+    for number, (label, arms) in enumerate(families.items()):
+        held = [rows[arm] for arm in arms if arm in rows]
+        values = [row.accuracy for row in held if row.accuracy is not None]
+        if values:
+            _bars(axes, [row.tokens for row in held], values, number, label, line=len(held) > 1)
+    axes.set_xlabel("generated tokens a problem (mean)")
+    axes.set_title(report.caption(), fontsize="medium")
+    _dress(axes, "accuracy, 95 % interval")
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(fontsize="small")
     return figure
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from evaluators import load_task
 from evaluators.errors import BadInput
-from labs.chain_figures import groups_chart
+from labs.chain_figures import families_chart, groups_chart
 from labs.groups import by_group, group_table, mix
 from labs.shots import OwnPrompt, shown, wordless
 from reasoning.core import Completion, Prompt, Sampling, SeedPath, Usage
@@ -84,3 +84,10 @@ def test_the_wordless_prompt_is_the_task_s_own(shots: int) -> None:
         assert asked[0] == asked[1]
     [message] = build(own, own.problems[0], PromptStyle("direct"), "plain").messages
     assert message.content.endswith("Answer: <number>")
+
+
+def test_families_of_arms_are_drawn_without_those_that_did_not_run(report: Report) -> None:
+    figure = families_chart(report, {"asked": ["direct"], "missing": ["chain-of-thought"]})
+    [axes] = figure.axes
+    assert axes.get_legend_handles_labels()[1] == ["asked"]
+    assert axes.get_lines()[0].get_xdata().tolist() == [2.0]
