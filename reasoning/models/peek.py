@@ -52,7 +52,7 @@ async def _asked(
     path = SeedPath(0, ("next token",))
     fields = body(model.server, model.model, model.dialect, prompt, ONE)
     fields |= {"logprobs": True, "top_logprobs": k} if route == "chat" else {"logprobs": k}
-    call = Call(model, prompt, ONE, ledger)
+    call = Call(model, prompt, ONE, ledger, fields)
     held = Held([])
 
     async def ask() -> Any:
