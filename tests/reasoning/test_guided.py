@@ -165,6 +165,27 @@ def test_a_form_that_allows_everything_changes_nothing(tiny: Any) -> None:
     assert [c.logprobs for c in free] == [c.logprobs for c in bound]
 
 
+@pytest.mark.parametrize("draft", ["ngram", "tiny-student"])
+def test_a_draft_changes_no_guided_draw(tiny: Any, draft: str) -> None:
+    ask = Prompt((Message("user", "(3+4)*2-5<think>"),))
+    forms = [
+        Sampling(n=6, max_tokens=60, regex="([0-9+*() -]{3,20}\n){1,4}"),
+        Sampling(n=6, max_tokens=60),
+        Sampling(n=6, choices=("14-5", "14")),
+    ]
+    want = [[(c.text, c.token_ids, c.logprobs) for c in draw(tiny, how, ask)] for how in forms]
+    drafted: Any = load_model("tiny", draft=draft)
+
+    async def together() -> list[Any]:
+        calls = [drafted.generate(ask, how, Ledger(), SEED) for how in forms]
+        return await asyncio.gather(*calls)
+
+    got = asyncio.run(together())
+    assert [[(c.text, c.token_ids, c.logprobs) for c in row] for row in got] == want
+    assert drafted.speculation.proposed > 0 and tiny.speculation is None
+    drafted.close()
+
+
 def log_softmax(model: Any, ids: list[int]) -> np.ndarray:
     with torch.inference_mode():
         logits = model.torch_model(torch.tensor([ids])).logits[0, -1]
