@@ -20,7 +20,7 @@ BINS = ((0.9, 0.0), (0.5, 0.16), (0.1, 0.36), (0.01, 0.6), (0.0, 0.85))
 """From this probability on -> opacity of the colour behind the token."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class HeatMap:
     """Tokens to look at; a cell displays it. `note` stands below the text, `before` (the prompt)
     dim and without colour before it."""
@@ -32,8 +32,8 @@ class HeatMap:
     def _repr_html_(self) -> str:
         return heat_html([self])
 
-    def __str__(self) -> str:
-        return "".join(token.text for token in self.tokens)
+    def __repr__(self) -> str:
+        return f"HeatMap({''.join(token.text for token in self.tokens)!r}, {self.note!r})"
 
 
 def heat_map(
