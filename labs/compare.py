@@ -75,7 +75,9 @@ def _typed(name: str, value: Any, path: Path) -> Any:
             return tuple(map(kind, value if isinstance(value, list) else [value]))
         except (TypeError, ValueError) as error:
             raise BadInput(f"{path}: {name} must be a list of {kind.__name__} values") from error
-    if name in CAPS and type(value) in (int, float):
+    if name in CAPS:
+        if type(value) not in (int, float):
+            raise BadInput(f"{path}: {name} is a number, not {value!r}")
         return float(value)
     default = getattr(CompareSettings(), name)
     kind = str if default is None else Mapping if isinstance(default, Mapping) else type(default)
