@@ -16,12 +16,26 @@ from evaluators.errors import BadInput
 from labs.compare import split_list
 from labs.server.limits import Limits
 
+EXAMPLES = """
+a completion, a chat turn, and a strategy with a budget:
+
+  curl localhost:8000/v1/completions -H 'Content-Type: application/json' \\
+    -d '{"model": "tiny", "prompt": "(3+4)*2-5<think>", "temperature": 0}'
+  curl localhost:8000/v1/chat/completions -H 'Content-Type: application/json' \\
+    -d '{"model": "tiny", "messages": [{"role": "user", "content": "(3+4)*2-5<think>"}]}'
+  curl localhost:8000/v1/chat/completions -H 'Content-Type: application/json' \\
+    -d '{"model": "tiny/best-of-n", "messages": [{"role": "user", "content": "3 5 7 2=24"}],
+         "task": "countdown", "strategy": {"n": 8}, "budget": {"tokens": 256}}'
+"""
+
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
     made = argparse.ArgumentParser(
         "reasonlab serve",
         description="Serve models as OpenAI does; MODEL/STRATEGY is a model as well.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("model", nargs="+", help="tiny, hf:PATH-or-NAME, openai:MODEL@URL, NAME=…")
     made.add_argument("--host", default="127.0.0.1")

@@ -70,11 +70,13 @@ class Streaming:
 
     async def events(self) -> AsyncGenerator[bytes, None]:
         """Events in the order in which tokens are drawn. Closing it frees the rows."""
-        if self.reply.chat:
-            for index in range(len(self._flows)):
-                yield event(self.reply.chunk(index, "", first=True))
+        begun = not self.reply.chat
         async with aclosing(self._items()) as items:
             async for part, item in items:
+                if not begun:
+                    begun = True
+                    for index in range(len(self._flows)):
+                        yield event(self.reply.chunk(index, "", first=True))
                 if isinstance(item, Delta):
                     yield self._piece(part * self.asked.sampling.n + item.index, item)
                 else:

@@ -85,25 +85,33 @@ class Events(Response):
         del self.headers["content-length"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         with suppress(ClientLeft, ApiError), self._gate.inside():
-            await send(start)
-            await until_left(receive, self._send(send))
+            await until_left(receive, self._send(scope, receive, send))
             self._done()
 
-    async def _send(self, send: Send) -> None:
-        fault = None
+    async def _send(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
         try:
             async with aclosing(self._events) as events:
                 async for made in events:
+                    if not begun:  # an error before the first event is an answer of its own
+                        begun = True
+                        await send(self._start)
                     await send({"type": "http.response.body", "body": made, "more_body": True})
-        except Exception as error:  # the status is sent: the error is an event of the stream
+        except Exception as error:
             fault = read(error)
-            body = event(fault.body)
-            await send({"type": "http.response.body", "body": body, "more_body": True})
+            if not begun:
+                await failed(fault)(scope, receive, send)
+            else:  # the status is sent: the error is an event, and there is no [DONE]
+                body = event(fault.body)
+                await send({"type": "http.response.body", "body": body, "more_body": True})
+                await send({"type": "http.response.body", "body": b""})
+            raise fault from error
         await send({"type": "http.response.body", "body": b""})
-        if fault is not None:
-            raise fault
+
+    @property
+    def _start(self) -> dict[str, Any]:
+        return {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
 
 
 class Guard:

@@ -91,11 +91,12 @@ def test_a_chat_stream_through_the_plain_client(tiny_server: Any) -> None:
 def test_text_arrives_while_it_is_drawn(tiny_server: Any) -> None:
     model, loop = held(tiny_server.served.models["tiny"])
     body = {"model": "held", "prompt": QUESTION, "stream": True, "max_tokens": 20}
+    loop.turns.release()  # one token; each next one is drawn only when this one has come
     with Server(model) as server, httpx.stream("POST", f"{server.url}/completions", json=body) as a:
         parts = a.iter_text()
         for letter in "7*2-5\n9":
-            loop.turns.release()  # the next token is drawn only when this one has come
             assert json.loads(next(parts).removeprefix("data: "))["choices"][0]["text"] == letter
+            loop.turns.release()
         rest = "".join(parts)
     assert rest.count('"finish_reason":"length"') == 1 and rest.endswith("data: [DONE]\n\n")
 
@@ -128,6 +129,17 @@ def test_the_rows_of_a_client_that_left_are_free(tiny_server: Any) -> None:
     drawn = counts["models"]["tiny"]["completion"] - before["models"]["tiny"]["completion"]
     assert after["usage"]["completion_tokens"] == 3
     assert 3 < drawn < 64_000
+
+
+@pytest.mark.parametrize("route", ["completions", "chat/completions"])
+def test_an_error_before_the_first_token_is_an_answer_of_its_own(
+    tiny_server: Any, route: str
+) -> None:
+    turn = {"messages": [{"role": "user", "content": "1"}]}
+    asked = {"prompt": "1"} if route == "completions" else turn
+    answer = post(tiny_server, route, model="tiny", stream=True, guided_regex="(", **asked)
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["error"]["code"] == "invalid_request_error"
 
 
 def test_what_cannot_come_piece_by_piece_comes_in_one_chunk() -> None:
