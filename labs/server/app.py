@@ -17,11 +17,11 @@ from labs.server.asked import Asked
 from labs.server.errors import ApiError, bad, read
 from labs.server.events import Streaming, flows, whole_as_events
 from labs.server.gate import ClientLeft, Gate
-from labs.server.http import Events, Guard, answered, body_of, failed, until_left
 from labs.server.limits import Limits
 from labs.server.models import Served, reach
 from labs.server.reply import Reply
 from labs.server.strategy import plan
+from labs.server.web import Events, Guard, answered, body_of, failed, until_left
 from reasoning.core import LanguageModel
 from reasoning.models.local import LocalModel
 
