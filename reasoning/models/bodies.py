@@ -96,6 +96,8 @@ def numbered(
     asked = {**fields, limit: max_tokens}
     if n > 1:
         asked["n"] = n
+    if server.spends:
+        asked["budget"] = {"tokens": max_tokens}
     if "seed" in server.can:
         asked["seed"] = seed.key[0] % 2**31
     return asked

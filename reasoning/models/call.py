@@ -25,6 +25,9 @@ T = TypeVar("T")
 TRIES = 4
 """How often an answer is asked for whose form the server does not enforce."""
 
+READ = 10**9
+"""A bound for what has none: tokens that a strategy may read."""
+
 UNPAID = Completion("", "budget", Usage(), (), ())
 
 
@@ -136,7 +139,10 @@ class Call:
         self, data: Any, made: Sequence[Choice], held: Held, limit: int
     ) -> list[Completion]:
         """Charge what was generated and read; the choices as completions."""
-        model, paid = self.model, bill(data.get("usage"), made, limit, bound(self.prompt))
+        model = self.model
+        # how often a strategy behind the server reads the prompt is not known before
+        most = READ if model.server.spends else bound(self.prompt)
+        paid = bill(data.get("usage"), made, limit, most)
         model.doubt(paid.doubts)
         done = iter(zip(made, paid.usages, strict=True))
         drawn = []

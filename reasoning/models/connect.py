@@ -70,6 +70,8 @@ def _server(
         return declared(can, route, told), {}
     if told is not None:
         return replace(told, route=route), {}
+    if visit.entry.get("strategy"):  # every question to it would be a whole search
+        return Server(route, can=frozenset({"seed"}), spends=True), {}
     return probed(visit, route)
 
 

@@ -33,6 +33,7 @@ class Server:
     tokens themselves (else 1 is sent, which costs alternatives). `flags`: a started answer is
     continued by `continue_final_message`, else by a last message of the assistant alone. `guides`:
     the field for enforced forms. `limit`: the field of the chat route that caps the tokens.
+    `spends`: the model is a strategy of `reasonlab serve`, whose whole spending `budget` caps.
     """
 
     route: Route
@@ -43,6 +44,7 @@ class Server:
     flags: bool = False
     guides: Literal["structured_outputs", "response_format", "grammar"] | None = None
     limit: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    spends: bool = False
 
     def keeps(self, sampling: Sampling) -> bool:
         """Whether what ended the text is asked to stay in it: a boundary belongs there, and a
