@@ -69,13 +69,13 @@ def test_rows_that_may_draw_everything_draw_the_same_bits(kernel: Draw, values: 
 
 def test_tokens_that_are_all_but_impossible_are_drawn_by_their_own_shares(kernel: Draw) -> None:
     logits = np.zeros((ROWS, VOCABULARY), np.float32)
-    logits[:, 0] = 500.0  # the others underflow beside it
+    logits[:, 0] = 2000.0  # the others underflow beside it
     logits[:, 5] = np.log(3.0)
     mask = np.zeros((ROWS, VOCABULARY), np.bool_)
     mask[:, [5, 9]] = True
     ids, logprobs = kernel(logits, controls({}, mask))
     assert set(ids.tolist()) == {5, 9} and 120 < (ids == 5).sum() < 180  # 3 of 4 expected
-    assert logprobs == pytest.approx(np.where(ids == 5, np.log(3.0) - 500.0, -500.0), abs=1e-3)
+    assert logprobs == pytest.approx(np.where(ids == 5, np.log(3.0) - 2000.0, -2000.0), abs=1e-3)
 
 
 @pytest.mark.parametrize("kind", ["nothing is allowed", "only what has no probability"])

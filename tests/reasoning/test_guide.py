@@ -222,6 +222,17 @@ def test_every_end_of_sequence_is_allowed_and_a_wider_model_draws_no_unknown_tok
     assert np.flatnonzero(mask(matcher, len(TINY) + 62)).tolist() == [0, 1]
 
 
+def test_a_token_that_ends_the_sequence_is_no_part_of_a_text() -> None:
+    a, b = (TINY.convert_tokens_to_ids(letter) for letter in "ab")
+    guides = Guides(TINY, Known(TINY, b))
+    for choices, allowed in ((("ab", "a"), [b]), (("ab", "ac"), [TINY.convert_tokens_to_ids("c")])):
+        guide = guides.of(Sampling(choices=choices))
+        assert guide is not None
+        matcher = guide.matcher()
+        matcher.take(a)
+        assert np.flatnonzero(mask(matcher)).tolist() == allowed
+
+
 def wordy(decoder: Any, vocabulary: list[str]) -> Any:
     """A tokenizer of these words and this decoder; the first is unknown, the second the end."""
     raw = Tokenizer(models.WordLevel({w: i for i, w in enumerate(vocabulary)}, vocabulary[0]))
@@ -284,11 +295,8 @@ def test_a_form_that_cannot_be_enforced_is_refused_with_the_reason(
 
 
 def test_a_form_is_compiled_once_and_its_texts_do_not_meddle() -> None:
+    assert GUIDES.of(Sampling(stop=("a",))) is None
     assert GUIDES.of(Sampling(regex="ab?")) is GUIDES.of(Sampling(temperature=0.0, regex="ab?"))
     one, two = started(regex="ab?"), started(regex="ab?")
     one.take(TINY.convert_tokens_to_ids("a"))
     assert not mask(two)[EOS] and mask(one)[EOS]
-
-
-def test_without_a_form_there_is_no_guide() -> None:
-    assert GUIDES.of(Sampling(stop=("a",))) is None

@@ -182,7 +182,7 @@ def test_a_draft_changes_no_guided_draw(tiny: Any, draft: str) -> None:
 
     got = asyncio.run(together())
     assert [[(c.text, c.token_ids, c.logprobs) for c in row] for row in got] == want
-    assert drafted.speculation.proposed > 0 and tiny.speculation is None
+    assert drafted.speculation.calls > 0 and tiny.speculation is None
     drafted.close()
 
 
