@@ -156,7 +156,7 @@ def test_gemini_is_sent_no_seed_and_its_list_of_errors_is_read(serve) -> None:
 
     server = serve(reply)
     assert ask(server, Sampling(8), profile="gemini").text == "7"
-    assert set(server.asked[0]) == {"model", "messages", "temperature", "max_tokens"}
+    assert set(server.asked[0]) == {"model", "messages", "temperature", "top_p", "max_tokens"}
     with pytest.raises(ServerFault, match="Unknown name"):
         ask(server, Sampling(8, top_k=3), profile="gemini", can="top_k")
 
@@ -201,8 +201,8 @@ TAKEN = {"model", "prompt", "max_tokens", "temperature", "top_p", "seed", "stop"
 
 
 def transformers(path: str, body: dict[str, Any]) -> tuple[int, Any]:
-    """As `transformers serve` 5.23 was seen to answer for a folder: an empty list of models, unknown
-    fields refused, known ones ignored, greedy whatever is asked, stop strings left in the text."""
+    """As `transformers serve` 5.23 was seen to answer for a folder: an empty list of models,
+    unknown fields refused, known ones ignored, greedy whatever is asked, stop strings kept."""
     if path.endswith("/models"):
         return 200, listing()
     if path.endswith("/chat/completions"):
