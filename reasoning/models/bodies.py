@@ -64,12 +64,10 @@ def body(
 ) -> dict[str, Any]:
     """The fields that all requests of one call share; count, seed and number come on top."""
     fields: dict[str, Any] = {"model": model, "temperature": sampling.temperature}
-    if sampling.top_p < 1.0:
-        fields["top_p"] = sampling.top_p
-    if sampling.top_k:
-        fields["top_k"] = sampling.top_k
-    if sampling.min_p:
-        fields["min_p"] = sampling.min_p
+    fields["top_p"] = (
+        sampling.top_p
+    )  # said even where it is off: servers have defaults of their own
+    fields |= {k: getattr(sampling, k) for k in ("top_k", "min_p") if k in server.can}
     fields |= _stops(server, sampling)
     chat = route_of(server, prompt) == "chat"
     if "token_ids" in server.can:

@@ -36,14 +36,14 @@ def connect(
     back-off and `sleep` waits that many seconds. Raises LabError in one sentence where the server,
     the model or the key is not there.
     """
-    timeout, concurrency = options.get("timeout", 300.0), options.get("concurrency", 32)
+    timeout, concurrency = _limits(options)
     backoff = Backoff(retries=options.get("retries", Backoff.retries))
     prices = _price(options)
     can = abilities(options["can"]) if "can" in options else None
     told = profile(str(options["profile"])) if "profile" in options else None
     address = read_address(rest, str(options.get("key_env", "OPENAI_API_KEY")))
     said = can is not None or told is not None
-    visit = Visit(address).arrive(blind=said)
+    visit = Visit(address, timeout).arrive(blind=said)
     wire = Wire(
         address, visit.base, timeout=timeout, concurrency=concurrency, proven=not said,
         known=list(visit.models),
@@ -61,6 +61,16 @@ def connect(
         context=options.get("context") or int(_number(entry.get("max_model_len"))) or None,
         probe=cost, backoff=backoff, rng=rng, sleep=sleep,
     )  # fmt: skip
+
+
+def _limits(options: Mapping[str, Any]) -> tuple[float, int]:
+    """Seconds for an attempt, and requests in flight. Raises BadInput."""
+    timeout, concurrency = options.get("timeout", 300.0), options.get("concurrency", 32)
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout > 0:
+        raise BadInput(f"option timeout is seconds above 0, not {timeout!r}")
+    if type(concurrency) is not int or concurrency < 1:
+        raise BadInput(f"option concurrency must be a whole number of 1 or more: {concurrency!r}")
+    return float(timeout), concurrency
 
 
 def _server(

@@ -29,7 +29,7 @@ class Visit:
     lists, `entry` the model's own line there."""
 
     address: Address
-    timeout: float = 60.0
+    timeout: float
     sleep: Callable[[float], None] = time.sleep
     base: str = ""
     models: dict[str, dict[str, Any]] = field(default_factory=dict)

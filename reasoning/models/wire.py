@@ -17,7 +17,6 @@ from typing import Any
 import httpx2
 import openai
 
-from evaluators.errors import BadInput
 from reasoning.models.address import Address
 from reasoning.models.answers import Broken
 from reasoning.models.faults import fault_of
@@ -41,12 +40,8 @@ class Wire:
         self, address: Address, base: str, *, timeout: float = 300.0, concurrency: int = 32,
         proven: bool = False, known: list[str] | None = None,
     ) -> None:  # fmt: skip
-        if not (isinstance(timeout, (int, float)) and timeout > 0):
-            raise BadInput(f"option timeout is seconds above 0, not {timeout!r}")
-        if not (isinstance(concurrency, int) and concurrency > 0):
-            raise BadInput(f"option concurrency must be a whole number of 1 or more: {concurrency}")
         self.address, self.base, self.known = address, base, known or []
-        self._timeout, self._concurrency, self._proven = float(timeout), concurrency, proven
+        self._timeout, self._concurrency, self._proven = timeout, concurrency, proven
         self._lanes: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Lane] = (
             weakref.WeakKeyDictionary()
         )

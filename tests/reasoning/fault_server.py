@@ -2,13 +2,16 @@
 
 A token is a character, the end of sequence one token more. Every draw depends on the seed, the
 prompt and the index of the choice. `generated` counts all tokens it wrote, also those of answers
-that it spoiled afterwards; `delivered` and `read` those of whole answers.
+that it spoiled afterwards; `delivered` and `read` those of whole answers; `left` counts the clients
+that went away while it hung.
 """
 
 from __future__ import annotations
 
 import json
 import random
+import select
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -58,7 +61,7 @@ class FaultServer:
         self.key, self.echo_key, self.wait, self.model = key, echo_key, wait, model
         self.dialect = dialect
         self.requests: list[dict[str, Any]] = []  # the bodies, each with its path and fault
-        self.listed = self.calls = self.generated = self.delivered = self.read = 0
+        self.listed = self.calls = self.generated = self.delivered = self.read = self.left = 0
         self.lock, self.closing = threading.Lock(), threading.Event()
 
     def __enter__(self) -> FaultServer:
@@ -211,11 +214,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _deliver(self, answer: dict[str, Any], fault: str | None) -> None:
         raw = json.dumps(answer).encode()
-        if fault in ("slow", "hang"):
-            self.server_of.closing.wait(0.05 if fault == "slow" else 30.0)
-            if fault == "hang":
-                self.close_connection = True
-                return
+        if fault == "slow":
+            self.server_of.closing.wait(0.05)
+        if fault == "hang":
+            return self._hang()
         if fault in ("500", "503"):
             return self._error(*LIST[fault])
         if fault == "drop":
@@ -232,6 +234,15 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == "cut":
             raw, self.close_connection = raw[: len(raw) // 2], True
         self.wfile.write(raw)
+
+    def _hang(self) -> None:
+        """Say nothing until the client has left or the server closes."""
+        self.close_connection = True
+        while not self.server_of.closing.wait(0.01):
+            ready, _, _ = select.select([self.connection], [], [], 0)
+            if ready and not self.connection.recv(1, socket.MSG_PEEK):
+                self.server_of.left += 1
+                return
 
     def _known(self) -> bool:
         served = self.server_of

@@ -39,6 +39,7 @@ def test_a_whole_trace_is_asked_for_and_charged_as_reported(server):
     assert made.usage.completion == 9 and len(made.token_ids) == len(made.logprobs) == 9
     (body,) = server.requests
     assert body["prompt"] == "3+4+5:" and body["max_tokens"] == 20 and "stop" not in body
+    assert body["temperature"] == body["top_p"] == 1.0 and "top_k" not in body
     assert 0 <= body["seed"] < 2**31 and body["seed"] == SEED.key[0] % 2**31
     (row,) = ledger.rows
     assert (row.prompt, row.completion, row.tokens, row.key) == (6, 9, 9, SEED.text)
@@ -149,6 +150,12 @@ def test_what_a_server_would_ignore_is_refused_and_what_it_takes_is_sent(server,
     assert server.requests[0][name] == field[name] and server.requests[0]["top_p"] == 0.9
 
 
+def test_controls_that_are_off_are_said_to_be_off_where_the_server_knows_them(server):
+    drawn(endpoint(server, can=f"{CAN},top_k,min_p"), ask(), Sampling(5))
+    body = server.requests[0]
+    assert (body["top_p"], body["top_k"], body["min_p"]) == (1.0, 0, 0.0)
+
+
 def test_a_prompt_beyond_the_context_is_a_bad_one_and_a_full_answer_ends_by_length():
     with FaultServer(lambda number, body: "long") as server:
         model, ledger = endpoint(server), Ledger()
@@ -208,8 +215,10 @@ def test_cancelling_closes_the_request_and_loses_its_grant():
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
+            while not server.left:
+                await asyncio.sleep(0.01)
 
-        asyncio.run(cut())
+        asyncio.run(asyncio.wait_for(cut(), 20))
     (row,) = ledger.rows
     assert row.lost == "cancelled" and row.tokens == 9
 
