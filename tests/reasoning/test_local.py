@@ -104,15 +104,17 @@ def test_scores_are_the_log_probabilities_that_sampling_reported(model: Any) -> 
 
 
 def test_a_cancelled_call_frees_its_rows_and_loses_its_grants(model: Any) -> None:
-    ledger = Ledger()
+    ledger, cancelled = Ledger(), threading.Event()
 
     async def cut() -> None:
         slow = Sampling(max_tokens=110, n=2, temperature=0.0)
-        task = asyncio.create_task(model.generate(ASK, slow, ledger, SEED))
+        held = model.generate(ASK, slow, ledger, SEED, lambda *_: cancelled.wait(10))
+        task = asyncio.create_task(held)
         await asyncio.sleep(0.001)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+        cancelled.set()
 
     asyncio.run(cut())
     assert [row.lost for row in ledger.rows] == ["cancelled"] * 2
