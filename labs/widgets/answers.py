@@ -107,4 +107,5 @@ class Answers:
 
 def column_html(arm: Arm, prompt: Prompt, completions: Sequence[Completion]) -> str:
     """The heat maps of one arm, below each other."""
-    return heat_html([heat_map(arm.model, prompt, each) for each in completions])
+    maps = [heat_map(arm.model, prompt, each) for each in completions]
+    return heat_html(maps, narrow=True)

@@ -9,6 +9,7 @@ from html import escape
 
 import ipywidgets as ipw
 import numpy as np
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
 from evaluators.errors import LabError
@@ -22,13 +23,15 @@ MEAN = -1
 
 
 def picture(weights: np.ndarray, names: Sequence[str], title: str = "") -> Figure:
-    """A matrix (T, T): row t is where token t looked, dark is much. Names label both axes."""
+    """A matrix (T, T): row t is where token t looked, dark is much. Names label both axes; the
+    colours go by the root of the weight."""
     count = len(names)
-    side = min(11.0, 1.6 + 0.27 * count)
-    figure = Figure(figsize=(side, side), layout="constrained")
+    side = min(8.0, 2.2 + 0.16 * count)
+    figure = Figure(figsize=(side + 0.8, side), layout="constrained")
     axes = figure.subplots()
-    image = axes.imshow(weights, cmap="Blues", vmin=0.0, vmax=1.0)
-    size = 9 if count <= 40 else max(4, 360 // count)
+    # Weights sum to 1 along a row, so most are small: a root shows them.
+    image = axes.imshow(weights, cmap="Blues", norm=PowerNorm(0.5, 0.0, 1.0))
+    size = 8 if count <= 40 else max(3, 320 // count)
     face = {"fontsize": size, "family": "monospace"}
     axes.set_xticks(range(count), names, rotation=90, **face)
     axes.set_yticks(range(count), names, **face)
@@ -106,5 +109,5 @@ class AttentionView:
 def png(figure: Figure) -> str:
     """A figure as a data address."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=90)
+    figure.savefig(buffer, format="png", dpi=100)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -54,9 +54,10 @@ def note_on(completion: Completion) -> str:
     return " · ".join(parts)
 
 
-def heat_html(maps: Sequence[HeatMap]) -> str:
+def heat_html(maps: Sequence[HeatMap], *, narrow: bool = False) -> str:
     """Texts below each other as escaped HTML, with one legend, and one panel for the token that is
-    hovered over."""
+    hovered over (`narrow`: higher, for a column)."""
+    kind = "rl-heat rl-narrow" if narrow else "rl-heat"
     told = any(token.logprob is not None for each in maps for token in each.tokens)
     written = any(each.tokens for each in maps)
     hint = (
@@ -65,7 +66,7 @@ def heat_html(maps: Sequence[HeatMap]) -> str:
         else "This model told no probabilities for this text."
     )
     return (
-        f'{HEAT}<div class="rl-heat" role="group" aria-label="text by token probability">'
+        f'{HEAT}<div class="{kind}" role="group" aria-label="text by token probability">'
         + f'<div class="rl-texts">{"".join(map(block_html, maps))}</div>'
         + (legend_html() if told else "")
         + f'<div class="rl-panel"><span>{hint}</span></div></div>'
@@ -74,7 +75,7 @@ def heat_html(maps: Sequence[HeatMap]) -> str:
 
 def block_html(block: HeatMap) -> str:
     """One text with its note."""
-    text = "".join(map(token_html, block.tokens)) or '<span class="rl-dim">no text yet</span>'
+    text = "".join(map(token_html, block.tokens)) or '<span class="rl-dim"> no text yet</span>'
     before = f'<span class="rl-prompt">{escape(block.before)}</span>' if block.before else ""
     note = f'<div class="rl-line">{escape(block.note)}</div>' if block.note else ""
     return f'<div class="rl-heat-text">{before}{text}</div>{note}'
@@ -86,7 +87,7 @@ def legend_html() -> str:
     for at, (least, opacity) in enumerate(BINS):
         text = f"below {BINS[at - 1][0]:g}" if at == len(BINS) - 1 else f"{least:g} and more"
         marks.append(f'<span style="background: rgba({UNLIKELY}, {opacity})">{text}</span>')
-    return f'<div class="rl-line">probability of the token: {"".join(marks)}</div>'
+    return f'<div class="rl-line">probability of the token: {" ".join(marks)}</div>'
 
 
 def shade(probability: float | None) -> str:

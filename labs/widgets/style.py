@@ -27,8 +27,10 @@ HEAT = f"""<style>
 .rl-token:hover .rl-tip {{ z-index: 2; }}
 .rl-tip b {{ font-family: var(--jp-code-font-family, monospace); }}
 .rl-line {{ font: 12px var(--jp-ui-font-family, sans-serif); padding: 3px 2px 6px; }}
-.rl-line span {{ padding: 2px 7px; margin-right: 4px; border-radius: 3px;
-  border-bottom: 1px solid rgba({UNLIKELY}, 0.25); white-space: nowrap; line-height: 1.9; }}
+.rl-line {{ white-space: normal; line-height: 1.9; }}
+.rl-line span {{ padding: 1px 7px; border-radius: 3px; white-space: nowrap;
+  border-bottom: 1px solid rgba({UNLIKELY}, 0.25); }}
+.rl-narrow .rl-panel, .rl-narrow .rl-tip {{ height: 8.2em; }}
 </style>"""
 """Of `heat.py`: text, legend, and the panel below in which a token's numbers appear."""
 

@@ -10,8 +10,9 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -83,6 +84,23 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory, page: object) -> Iterator[
         finally:
             server.terminate()
             server.wait(20)
+
+
+@pytest.fixture(scope="module")
+def picture(page: Any) -> Callable[[Any, str], bool]:
+    """Saves a picture of an element as NAME.png where REASONLAB_PICTURES names a folder; returns
+    whether it does."""
+    folder = os.environ.get("REASONLAB_PICTURES")
+
+    def save(of: Any, name: str) -> bool:
+        if folder and of is not None:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            of.scroll_into_view_if_needed()
+            page.wait_for_timeout(300)
+            of.screenshot(path=Path(folder) / f"{name}.png")
+        return bool(folder)
+
+    return save
 
 
 def await_server(address: str, server: subprocess.Popen[bytes], log: Path) -> None:

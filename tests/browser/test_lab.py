@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def run_until(page: Any, book: nbformat.NotebookNode, text: str) -> None:
 
 
 def test_lab_03_stops_a_live_comparison_and_goes_on_with_what_there_is(
-    page: Any, jupyter: Any, tmp_path: Path
+    page: Any, jupyter: Any, tmp_path: Path, picture: Callable[[Any, str], bool]
 ) -> None:
     address, folder = jupyter
     book = nbformat.read(ROOT / "labs" / "03_test_time_compute.ipynb", as_version=4)
@@ -85,8 +86,11 @@ def test_lab_03_stops_a_live_comparison_and_goes_on_with_what_there_is(
     run_until(page, book, "watch(running")
 
     page.locator(OUTPUT, has_text="tokens a problem").first.wait_for(timeout=90_000)
+    if picture(None, ""):
+        page.wait_for_timeout(60_000)  # a picture is to show enough problems
+        picture(page.locator(OUTPUT, has_text="tokens a problem").first, "live_comparison")
     page.locator(BUTTON, has_text="Stop").first.click()
-    page.locator(BUTTON, has_text="Stopped").first.wait_for(timeout=30_000)
+    page.locator(BUTTON, has_text="Stopped").first.wait_for(timeout=60_000)
 
     # The click made the live cell the active one: running from there would start it again.
     page.evaluate("window.jupyterapp.commands.execute('notebook:move-cursor-down')")
@@ -103,9 +107,13 @@ def test_lab_03_stops_a_live_comparison_and_goes_on_with_what_there_is(
         "([node, before]) => node.innerText !== before", arg=[browser.element_handle(), shown]
     )
     assert "trace 1" in browser.inner_text()
-    picture = tmp_path / "lab03.png"
+    whole = tmp_path / "lab03.png"
     browser.scroll_into_view_if_needed()
-    page.screenshot(path=picture)
-    assert picture.stat().st_size > 20_000
+    page.screenshot(path=whole)
+    assert whole.stat().st_size > 20_000
+    if picture(None, ""):
+        browser.locator("select").first.select_option(index=2)  # a chain shows more than an answer
+        page.locator(OUTPUT, has_text="</think>").first.wait_for(timeout=10_000)
+        picture(browser, "traces")
     errors = page.locator(f"{OUTPUT} .jp-RenderedText[data-mime-type*='error']")
     assert errors.count() == 0
