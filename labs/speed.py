@@ -102,11 +102,13 @@ def step_by_step(prompts: Sequence[Prompt], sampling: Sampling, seed: int = 0) -
     return work
 
 
-def race(arms: Mapping[str, Any], work: Work, rounds: int = 3) -> list[Timing]:
-    """Do the same work with every arm in turn, `rounds` times after one that does not count; the
-    first arm is the one that the others are compared with."""
+def race(
+    arms: Mapping[str, Any], work: Work, rounds: int = 3, warm: Work | None = None
+) -> list[Timing]:
+    """Do the same work with every arm in turn, `rounds` times after one that does not count (or
+    after `warm`); the first arm is the one that the others are compared with."""
     for model in arms.values():
-        work(model)
+        (warm or work)(model)
     rates: dict[str, list[tuple[float, float]]] = {arm: [] for arm in arms}
     drawn: dict[str, list[Completion]] = {}
     for _ in range(rounds):
@@ -125,7 +127,8 @@ def race(arms: Mapping[str, Any], work: Work, rounds: int = 3) -> list[Timing]:
             ratios = [value[clock] / first[clock] for value, first in pairs]
             both.append(Ratio(statistics.median(ratios), min(ratios), max(ratios)))
         speed = statistics.median(value for value, _ in values)
-        timings.append(Timing(arm, speed, *both, written(drawn[arm]), tuple(drawn[arm])))
+        last = drawn[arm]
+        timings.append(Timing(arm, speed, both[0], both[1], written(last), tuple(last)))
     return timings
 
 
@@ -176,3 +179,22 @@ def agreement(model: Any, draft: Any, prompts: Sequence[Prompt], drawn: Any) -> 
         for found, values in zip((best, shared), overlaps(*rows), strict=True):
             found.extend(values.tolist())
     return Agreement(float(np.mean(best)), float(np.mean(shared)), len(best))
+
+
+def reading_times(model: Any, counts: Sequence[int], repeats: int = 3) -> dict[int, float]:
+    """Seconds that a plain pass of a torch model takes for so many tokens: the least of
+    `repeats`."""
+    import torch
+
+    embedding = model.get_input_embeddings().weight
+    times = {}
+    for count in counts:
+        ids = torch.arange(count, device=embedding.device)[None] % embedding.shape[0]
+        seconds = []
+        for _ in range(repeats + 1):  # the first warms up
+            start = time.perf_counter()
+            with torch.inference_mode():
+                model(input_ids=ids, use_cache=False).logits.sum().item()
+            seconds.append(time.perf_counter() - start)
+        times[count] = min(seconds[1:])
+    return times

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from evaluators.errors import UnknownName
-from labs.exercises import chain, compute, inference
+from labs.exercises import acceleration, chain, compute, inference
 from labs.exercises.exercise import Case, Exercise, attempt
 
 __all__ = ["EXERCISES", "Case", "Exercise", "exercise"]
@@ -14,7 +14,9 @@ __all__ = ["EXERCISES", "Case", "Exercise", "exercise"]
 Function = TypeVar("Function", bound=Callable)
 
 EXERCISES: dict[str, Exercise] = {
-    e.name: e for e in (*inference.EXERCISES, *chain.EXERCISES, *compute.EXERCISES)
+    exercise.name: exercise
+    for lab in (inference, chain, compute, acceleration)
+    for exercise in lab.EXERCISES
 }
 """Name of the reader's function -> its exercise."""
 
