@@ -113,9 +113,8 @@ class Visit:
             return None
         except openai.APIError as error:
             fault = self._fault(error)
-            if isinstance(fault, Fault) and not fault.spent:
-                raise unreachable(self.base) from None
-            raise BadInput(f"{fault}; try again") from None
+            again = BadInput(f"{fault}; try again") if isinstance(fault, Fault) else fault
+            raise again from None
         listed = data.get("data") if isinstance(data, dict) else None
         if not isinstance(listed, list):
             return None
