@@ -160,9 +160,7 @@ def vocabulary(model: LocalModel) -> tuple[str, ...]:
     """Every token of a local model as text, by id: a special one by its name, bytes that are no
     whole character as `\\xf0`. Made once a model."""
     if model not in _VOCABULARIES:
-        from reasoning.models.stops import TokenBytes
-
-        pieces, name = TokenBytes(model.tokenizer), model.tokenizer.convert_ids_to_tokens
+        pieces, name = model.token_bytes, model.tokenizer.convert_ids_to_tokens
         count = model.torch_model.config.get_text_config(decoder=True).vocab_size
         _VOCABULARIES[model] = tuple(
             pieces[i].decode("utf-8", "backslashreplace") or name(i) or ""
