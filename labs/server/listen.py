@@ -56,9 +56,13 @@ class Server:
                 f"at {host} others can reach the server: give it a key (--key-env NAME), or say"
                 " that anyone may use it (--open)"
             )
-        loaded = {n: load_model(m, **(options or {})) for n, m in named(models).items()}
-        self.served = Served(loaded)
-        self._socket = _bound(host, port)
+        places = named(models)
+        self._socket = _bound(host, port)  # before a model is loaded, which may take minutes
+        try:
+            self.served = Served({n: load_model(m, **(options or {})) for n, m in places.items()})
+        except BaseException:
+            self.close()
+            raise
         self.port = self._socket.getsockname()[1]
         shown = f"[{host}]" if ":" in host else host
         self.url = f"http://{shown}:{self.port}/v1"
@@ -67,6 +71,7 @@ class Server:
         self.app = build(self.served, limits, key)
         config = uvicorn.Config(
             self.app, log_level="warning", access_log=False, lifespan="off", server_header=False,
+            proxy_headers=False,
             timeout_graceful_shutdown=PATIENCE, timeout_keep_alive=60, ws="none",
         )  # fmt: skip
         self._uvicorn = _Uvicorn(config, self._ready)
