@@ -36,8 +36,8 @@ _LONG = re.compile(
 )
 _LIMIT = re.compile(r"(?:context length|context size|context window)\D{0,20}(\d+)", re.IGNORECASE)
 _READ = re.compile(
-    r"(\d+) (?:tokens )?(?:in|from) the (?:messages|prompt|input)"
-    r"|(?:prompt|input)\D{0,30}?(\d+) (?:input )?tokens",
+    r"(\d+) (?:tokens )?(?:in|from) (?:the|your) (?:messages|prompt|input)"
+    r"|(?:prompt|input)\D{0,30}?(\d+) (?:input )?tokens|(\d+) input tokens",
     re.IGNORECASE,
 )
 
@@ -117,4 +117,4 @@ def _room(said: str) -> int | None:
     limit, read = _LIMIT.search(said), _READ.search(said)
     if limit is None or read is None:
         return None
-    return max(0, int(limit[1]) - int(read[1] or read[2]))
+    return max(0, int(limit[1]) - int(read[1] or read[2] or read[3]))

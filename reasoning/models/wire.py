@@ -1,8 +1,8 @@
 """Wire: requests to one server through the `openai` package, from any event loop.
 
 Every event loop has a client and a limit of its own. The package's retries are off, so that every
-attempt is accounted for by the caller. Until a first call has been answered calls go one by one:
-a server that refuses the key is asked once, not once for every call in flight.
+attempt is accounted for by the caller. Until it is seen that the server does not refuse this caller
+calls go one by one: one that does is asked once, not once for every call in flight.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 import httpx2
 import openai
 
+from reasoning.core import BadPrompt
 from reasoning.models.address import Address
 from reasoning.models.answers import Broken
 from reasoning.models.faults import fault_of
@@ -52,13 +53,21 @@ class Wire:
         lane = self._lane()
         async with lane.slots:
             admit()
-            data = await self._post(lane.client, path, fields)
-            if lane.narrow:
-                lane.narrow = False
-                for _ in range(self._concurrency - 1):
-                    lane.slots.release()
-            self._proven = True
+            try:
+                data = await self._post(lane.client, path, fields)
+            except (Fault, BadPrompt):
+                self._widen(lane)
+                raise
+            self._widen(lane)
             return data
+
+    def _widen(self, lane: _Lane) -> None:
+        """The server does not refuse this caller: from now on calls go side by side."""
+        self._proven = True
+        if lane.narrow:
+            lane.narrow = False
+            for _ in range(self._concurrency - 1):
+                lane.slots.release()
 
     async def _post(self, client: openai.AsyncOpenAI, path: str, fields: dict[str, Any]) -> Any:
         try:

@@ -49,17 +49,19 @@ class FaultServer:
     """`with FaultServer(script) as server:` serves `server.url` until the block ends.
 
     `right` is the probability of a right sum; `strict` refuses what OpenAI does not know, `bare`
-    ignores it; `key` is the bearer that it wants; `echo_key` makes errors repeat the key.
+    ignores it; `key` is the bearer that it wants; `echo_key` makes errors repeat the key; `reach`
+    refuses a prompt that together with `max_tokens` is longer, in these words.
     """
 
     def __init__(
         self, script: Script | None = None, *, right: float = 0.7, bare: bool = False,
         strict: bool = False, key: str | None = None, echo_key: bool = False,
         wait: str = "7", model: str = "toy", dialect: str | None = "compact",
+        reach: tuple[int, str] | None = None,
     ) -> None:  # fmt: skip
         self.script, self.right, self.bare, self.strict = script, right, bare, strict
         self.key, self.echo_key, self.wait, self.model = key, echo_key, wait, model
-        self.dialect = dialect
+        self.dialect, self.reach = dialect, reach
         self.requests: list[dict[str, Any]] = []  # the bodies, each with its path and fault
         self.listed = self.calls = self.generated = self.delivered = self.read = self.left = 0
         self.lock, self.closing = threading.Lock(), threading.Event()
@@ -151,6 +153,10 @@ class _Handler(BaseHTTPRequestHandler):
         if served.strict and set(body) & {"return_token_ids", "top_k", "min_p", "echo",
                 "include_stop_str_in_output", "structured_outputs", "grammar"}:  # fmt: skip
             return self._error(400, "unknown_parameter", "Unknown parameter")
+        if served.reach and len(self._prompt(body)) + body["max_tokens"] > served.reach[0]:
+            counts = {"read": len(self._prompt(body)), "asked": body["max_tokens"]}
+            said = served.reach[1].format(limit=served.reach[0], **counts)
+            return self._error(400, "invalid_request_error", said)
         if fault in LIST and fault not in SPOILED:
             headers = {}
             if fault.endswith("-after"):
