@@ -133,7 +133,8 @@ def attention(model: LanguageModel, ids: Sequence[int], layer: int) -> np.ndarra
     twin.set_attn_implementation("eager")
     tokens = torch.tensor([list(ids)], device=weights.get_input_embeddings().weight.device)
     with torch.inference_mode():
-        told = twin(input_ids=tokens, output_attentions=True, use_cache=False).attentions
+        out = twin(input_ids=tokens, output_attentions=True, use_cache=False)
+    told = getattr(out, "attentions", None)
     if not told or told[layer] is None:
         raise LabError(f"the architecture of {model.name} does not tell attention at layer {layer}")
     return told[layer][0].float().cpu().numpy()

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from architectures import WINDOW, saved
 
 from evaluators.errors import BadInput, LabError
 from reasoning import load_model
@@ -172,6 +178,27 @@ def test_attention_leaves_the_models_own_way_of_attending_alone(tiny: Any) -> No
     before = tiny.torch_model.config._attn_implementation
     attention(tiny, tiny.encode(PROMPT), 0)
     assert tiny.torch_model.config._attn_implementation == before != "eager"
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "llama", "gemma3", "mistral", "mamba"])
+def test_any_architecture_is_looked_into_as_it_decodes(kind: str, tmp_path: Path) -> None:
+    model: Any = load_model(saved(tmp_path, kind))
+    prompt = Prompt((), "abc abc")
+    drawn = run(model.generate(prompt, Sampling(max_tokens=12), Ledger(), SeedPath(0)))[0]
+    before = model.encode(prompt)
+    ids = [*before, *drawn.token_ids]
+    told = alternatives(model, ids, len(before), 260)
+    for row, token, logprob in zip(told, drawn.token_ids, drawn.logprobs, strict=True):
+        assert dict(row)[token] == pytest.approx(logprob, abs=1e-4)
+    assert [i for i, _ in told[0]] == distribution(model, prompt).ids.tolist()
+    if kind == "mamba":
+        with pytest.raises(LabError, match="does not tell attention"):
+            attention(model, ids, 0)
+        return
+    heads = attention(model, ids, 0)
+    assert heads.sum(axis=2) == pytest.approx(1.0, abs=1e-5)
+    seen = int((heads[0, -1] > 0).sum())
+    assert seen == (WINDOW if kind in ("gemma3", "mistral") else len(ids))
 
 
 def test_a_layer_that_is_not_there_is_named(tiny: Any) -> None:
