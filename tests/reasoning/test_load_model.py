@@ -43,13 +43,20 @@ def test_importing_the_package_loads_no_framework() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("name", ["tny", "hf", "hf:", "recorded:", "openai:x", "", "hf:PATH:"])
+@pytest.mark.parametrize("name", ["tny", "hf", "hf:", "recorded:", "openai:", "", "hf:PATH:"])
 def test_a_wrong_name_lists_the_known_ones(name: str) -> None:
     with pytest.raises((UnknownName, BadInput)) as error:
         load_model(name)
     if not name.startswith("hf:P"):
         assert isinstance(error.value, UnknownName)
-        for known in ("tiny", "tiny-weak", "tiny-student", "hf:PATH-or-NAME", "recorded:FILE"):
+        for known in (
+            "tiny",
+            "tiny-weak",
+            "tiny-student",
+            "hf:PATH-or-NAME",
+            "openai:MODEL@URL",
+            "recorded:FILE",
+        ):
             assert known in str(error.value)
 
 
