@@ -6,7 +6,6 @@ import asyncio
 import codecs
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import repeat
 from typing import Any, Literal
 
 from labs.server.asked import Asked
@@ -55,28 +54,32 @@ class Answer:
     extension: dict[str, Any] | None = None
 
 
-def check(asked: Asked, model: LanguageModel) -> list[tuple[int, ...] | None]:
-    """The token ids of each prompt, where the model is local. Raises ApiError for what the model
-    cannot do and for a prompt that it cannot read."""
+@dataclass(frozen=True)
+class Ready:
+    """A prompt that the model can read, and the ids it reads where it is local."""
+
+    prompt: Prompt
+    ids: tuple[int, ...] | None = None
+
+
+def check(asked: Asked, model: LanguageModel) -> list[Ready]:
+    """The prompts, made ready. Raises ApiError for what the model cannot do and for a prompt that
+    it cannot read."""
     for name, field in GUIDED.items():
         if getattr(asked.sampling, name) and name not in model.can:
             raise bad(f"{model.name} cannot enforce {field}; leave it out", field)
     for name in ("top_k", "min_p"):
-        if name in asked.given and getattr(asked.sampling, name) and not _takes(model, name):
+        if getattr(asked.sampling, name) and name not in model.can:
             raise bad(f"{model.name} cannot draw by {name}; leave it out", name)
-    if not isinstance(model, LocalModel):
-        for name, wanted in (("echo", asked.echo), ("logprobs", asked.logprobs is not None)):
-            if wanted:
-                raise bad(f"{name} needs a model in the server's own process", name)
-        return [None for _ in asked.prompts]
-    return [_ids(prompt, model, asked) for prompt in asked.prompts]
+    if isinstance(model, LocalModel):
+        return [_ready(prompt, model, asked) for prompt in asked.prompts]
+    for name, wanted in (("echo", asked.echo), ("logprobs", asked.logprobs is not None)):
+        if wanted:
+            raise bad(f"{name} needs a model in the server's own process", name)
+    return [Ready(prompt) for prompt in asked.prompts]
 
 
-def _takes(model: LanguageModel, name: str) -> bool:
-    return isinstance(model, LocalModel) or name in model.can
-
-
-def _ids(prompt: Prompt, model: LocalModel, asked: Asked) -> tuple[int, ...]:
+def _ready(prompt: Prompt, model: LocalModel, asked: Asked) -> Ready:
     try:
         ids = tuple(model.encode(prompt))
     except BadPrompt as error:
@@ -86,45 +89,37 @@ def _ids(prompt: Prompt, model: LocalModel, asked: Asked) -> tuple[int, ...]:
         wrong = next((i for i in prompt.prefix_ids if not 0 <= int(i) < vocabulary), None)
         if wrong is not None:
             raise bad(f"token id {wrong} is not in the vocabulary of {vocabulary}", "prompt")
+        if len(ids) > len(prompt.prefix_ids):  # the tokenizer's beginning of sequence was added
+            if ids[0] != ids[1]:
+                raise bad(f"token ids for {model.name} begin with its token {ids[0]}", "prompt")
+            ids = ids[1:]
+            prompt = Prompt((), prefix_ids=ids[1:])
+    elif model.dialect == "compact":  # spares encoding it once more
+        prompt = Prompt((), prefix_ids=ids)
     most, room = reach(model) or 0, 0 if asked.sampling.max_tokens == 0 else 1
     if len(ids) + room > most:
         raise too_long(
             f"this model's maximum context length is {most} tokens, those it writes among them, and"
             f" the prompt has {len(ids)} tokens; shorten the prompt"
         )
-    return ids
+    return Ready(prompt, ids)
 
 
-async def answer(
-    asked: Asked, model: LanguageModel, prompt_ids: Sequence[tuple[int, ...] | None]
-) -> Answer:
+async def answer(asked: Asked, model: LanguageModel, prompts: Sequence[Ready]) -> Answer:
     """All completions of one request. Every prompt is drawn as if it had been sent alone."""
-    prompts = map(exact, asked.prompts, prompt_ids, repeat(model))
-    parts = await asyncio.gather(*(_complete(asked, model, prompt) for prompt in prompts))
+    parts = await asyncio.gather(*(_complete(asked, model, ready.prompt) for ready in prompts))
     choices: list[Choice] = []
     used = Usage()
-    for completions, ids in zip(parts, prompt_ids, strict=True):
-        used = added(used, usage_of(completions, ids))
-        for completion in completions:
-            choices.append(choice(len(choices), completion, asked, model, ids))
-    if asked.logprobs is not None or asked.echo:
-        owners = [ids for ids in prompt_ids for _ in range(asked.sampling.n)]
-        echoes = await echo(asked, model, prompt_ids)
-        flat = [completion for completions in parts for completion in completions]
-        choices = [
-            replace(
-                made,
-                echoed=echoes[at // asked.sampling.n][0],
-                told=await told(asked, model, owner, echoes[at // asked.sampling.n][1], drawn),
-            )
-            for at, (made, owner, drawn) in enumerate(zip(choices, owners, flat, strict=True))
-        ]
+    for given, ready, completions in zip(asked.prompts, prompts, parts, strict=True):
+        used = added(used, usage_of(completions, ready.ids))
+        text, before = await echo(asked, model, given, ready)
+        for drawn in completions:
+            made = choice(len(choices), drawn, asked, model, ready.ids)
+            if isinstance(model, LocalModel) and asked.logprobs is not None:
+                after = await told(asked.logprobs, model, ready.ids or (), drawn)
+                made = replace(made, told=(*before, *after))
+            choices.append(replace(made, echoed=text) if text else made)
     return Answer(tuple(choices), used)
-
-
-def exact(prompt: Prompt, ids: tuple[int, ...] | None, model: LanguageModel) -> Prompt:
-    """The same prompt by its ids, where that spares encoding it once more."""
-    return prompt if ids is None or model.dialect != "compact" else Prompt((), prefix_ids=ids)
 
 
 async def _complete(asked: Asked, model: LanguageModel, prompt: Prompt) -> list[Completion]:
@@ -170,7 +165,7 @@ def stop_reason(completion: Completion, asked: Asked, model: LanguageModel) -> s
 
     A model elsewhere does not tell which of several it was: then all of them are named.
     """
-    if completion.finish not in ("stop", "boundary"):
+    if completion.finish not in ("stop", "boundary") or not asked.stop:
         return None
     if len(asked.stop) == 1:
         return asked.stop[0]
@@ -182,34 +177,27 @@ def stop_reason(completion: Completion, asked: Asked, model: LanguageModel) -> s
 
 
 async def echo(
-    asked: Asked, model: LanguageModel, prompt_ids: Sequence[tuple[int, ...] | None]
-) -> list[tuple[str, tuple[Told, ...]]]:
-    """Of each prompt its text and its tokens, or nothing where no echo is asked for."""
+    asked: Asked, model: LanguageModel, given: Prompt, ready: Ready
+) -> tuple[str, tuple[Told, ...]]:
+    """A prompt's text and its tokens, as far as they are asked back."""
     if not asked.echo or not isinstance(model, LocalModel):
-        return [("", ()) for _ in prompt_ids]
-    found = []
-    for prompt, ids in zip(asked.prompts, prompt_ids, strict=True):
-        ids = ids or ()
-        text = prompt.prefix or model.token_bytes.text(ids)
-        if asked.logprobs is None:
-            found.append((text, ()))
-            continue
-        scores = await model.read(ids, 1) if len(ids) > 1 else ()
-        top = await alternatives(model, ids, 1, asked.logprobs)
-        found.append((text, tell(model, ids, (None, *scores), ((), *top))))
-    return found
+        return "", ()
+    ids = ready.ids or ()
+    text = given.prefix or model.token_bytes.text(ids)
+    if asked.logprobs is None:
+        return text, ()
+    scores = await model.read(ids, 1) if len(ids) > 1 else ()
+    top = await alternatives(model, ids, 1, asked.logprobs)
+    return text, tell(model, ids, (None, *scores), ((), *top))
 
 
 async def told(
-    asked: Asked, model: LanguageModel, prompt_ids: tuple[int, ...] | None,
-    echoed: tuple[Told, ...], drawn: Completion,
-) -> tuple[Told, ...] | None:  # fmt: skip
-    """The tokens to report: those of the echo, then those drawn."""
-    if asked.logprobs is None or not isinstance(model, LocalModel):
-        return None
-    before, ids = prompt_ids or (), drawn.token_ids or ()
-    top = await alternatives(model, (*before, *ids), len(before), asked.logprobs)
-    return (*echoed, *tell(model, ids, drawn.logprobs or (), top))
+    k: int, model: LocalModel, before: tuple[int, ...], drawn: Completion
+) -> tuple[Told, ...]:
+    """The tokens of a completion as they are reported."""
+    ids = drawn.token_ids or ()
+    top = await alternatives(model, (*before, *ids), len(before), k)
+    return tell(model, ids, drawn.logprobs or (), top)
 
 
 async def alternatives(

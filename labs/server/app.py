@@ -53,14 +53,14 @@ class Answers:
         count = len(asked.prompts) * asked.sampling.n
         if count > self.limits.choices:
             raise bad(f"prompts x n is {count}; one request has at most {self.limits.choices}", "n")
-        ids = check(asked, model)
+        prompts = check(asked, model)
         if strategy is not None:
             work = plan(asked, model, strategy, self.limits.spend).answer
         else:
-            work = partial(answer, asked, model, ids)
+            work = partial(answer, asked, model, prompts)
         self.gate.enter()
         if strategy is None and asked.stream and flows(asked, model):
-            pieces = Streaming(asked, model, [i or () for i in ids], _reply(asked, model, name))
+            pieces = Streaming(asked, model, prompts, _reply(asked, model, name))
             return Events(pieces.events(), self.gate, lambda: self.gate.charge(pieces.usage))
         with self.gate.inside():
             made = await until_left(request.receive, work())

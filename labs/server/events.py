@@ -7,10 +7,9 @@ import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from itertools import repeat
 from typing import Any
 
-from labs.server.answer import Answer, Choice, added, choice, exact, tell, usage_of
+from labs.server.answer import Answer, Choice, Ready, added, choice, tell, usage_of
 from labs.server.asked import Asked
 from labs.server.reply import Reply
 from reasoning.core import Completion, Prompt, SeedPath, Usage
@@ -59,14 +58,11 @@ class _Flow:
 class Streaming:
     """The events of one request; `usage` is set when the last has been made."""
 
-    def __init__(
-        self, asked: Asked, model: Any, prompt_ids: Sequence[tuple[int, ...]], reply: Reply
-    ) -> None:
+    def __init__(self, asked: Asked, model: Any, prompts: Sequence[Ready], reply: Reply) -> None:
         self.asked, self.model, self.reply = asked, model, reply
-        self.prompt_ids = prompt_ids
-        self._prompts = list(map(exact, asked.prompts, prompt_ids, repeat(model)))
+        self.prompts = prompts
         self.usage = Usage()
-        self._flows = [_Flow() for _ in range(len(prompt_ids) * asked.sampling.n)]
+        self._flows = [_Flow() for _ in range(len(prompts) * asked.sampling.n)]
 
     async def events(self) -> AsyncGenerator[bytes, None]:
         """Events in the order in which tokens are drawn. Closing it frees the rows."""
@@ -87,8 +83,8 @@ class Streaming:
 
     async def _items(self) -> AsyncGenerator[tuple[int, Delta | list[Completion]], None]:
         """(number of the prompt, delta or its completions), from all prompts as they come."""
-        if len(self._prompts) == 1:
-            async with aclosing(self._read(self._prompts[0])) as read:
+        if len(self.prompts) == 1:
+            async with aclosing(self._read(self.prompts[0].prompt)) as read:
                 async for item in read:
                     yield 0, item
             return
@@ -101,7 +97,7 @@ class Streaming:
             except Exception as error:
                 queue.put_nowait(error)
 
-        feeds = [asyncio.create_task(feed(i, p)) for i, p in enumerate(self._prompts)]
+        feeds = [asyncio.create_task(feed(i, ready.prompt)) for i, ready in enumerate(self.prompts)]
         open_parts = len(feeds)
         try:
             while open_parts:
@@ -142,7 +138,7 @@ class Streaming:
 
     def _finished(self, part: int, completions: list[Completion]) -> list[bytes]:
         """The last events of a prompt's choices: what is left of the text, and why it ended."""
-        ids, events = self.prompt_ids[part], []
+        ids, events = self.prompts[part].ids, []
         self.usage = added(self.usage, usage_of(completions, ids))
         for at, completion in enumerate(completions):
             index = part * self.asked.sampling.n + at

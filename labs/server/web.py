@@ -74,7 +74,7 @@ async def _gone(receive: Receive) -> None:
 
 
 class Events(Response):
-    """A streamed answer: `events` are sent as they come, `done` is called after the last. The
+    """A streamed answer: `events` are sent as they come, then `done` is called. The
     request leaves the gate when the stream has ended, whichever way."""
 
     def __init__(
@@ -87,7 +87,6 @@ class Events(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with suppress(ClientLeft, ApiError), self._gate.inside():
             await until_left(receive, self._send(scope, receive, send))
-            self._done()
 
     async def _send(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun = False
@@ -107,6 +106,7 @@ class Events(Response):
                 await send({"type": "http.response.body", "body": body, "more_body": True})
                 await send({"type": "http.response.body", "body": b""})
             raise fault from error
+        self._done()
         await send({"type": "http.response.body", "body": b""})
 
     @property

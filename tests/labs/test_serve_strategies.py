@@ -200,7 +200,6 @@ def test_strategies_work_in_front_of_another_server(tiny_server: Any) -> None:
         "seed": 2,
     }  # fmt: skip
     near = ask(tiny_server, "tiny/best-of-n", "(3+4)*2-5", **body)
-    before = asdict(tiny_server.served.models["tiny"].counters)
     with Server(f"openai:tiny@{tiny_server.url}") as front:
         probed = asdict(tiny_server.served.models["tiny"].counters)
         far = ask(front, "tiny/best-of-n", "(3+4)*2-5", **body)
@@ -208,4 +207,3 @@ def test_strategies_work_in_front_of_another_server(tiny_server: Any) -> None:
     assert far["choices"][0]["message"] == near["choices"][0]["message"]
     assert far["reasonlab"]["origin"] == near["reasonlab"]["origin"]
     assert far["usage"]["completion_tokens"] == after["completion"] - probed["completion"]
-    assert probed["requests"] > before["requests"]
