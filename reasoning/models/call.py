@@ -152,6 +152,8 @@ class Call:
                 continue
             choice, usage = next(done)
             grant.settle(usage)
+            if model.server.repeats and route_of(model.server, self.prompt) == "chat":
+                choice = replace(choice, text=choice.text.removeprefix(self.prompt.prefix))
             text, finish = ended(choice, model.server, self.sampling)
             if finish == "length" and limit == grant.max_tokens < self.sampling.max_tokens:
                 finish = "budget"

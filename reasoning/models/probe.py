@@ -86,11 +86,13 @@ class _Probe:
             if self._echoes(0 if quiet else 1):
                 can.add("score")
         flags = self.route == "chat" and self._has_flags()
-        if flags or (self.route == "chat" and self._prefills()):
+        begins = self._prefills() if self.route == "chat" and not flags else None
+        if flags or begins is not None:
             can.add("continue")
         server = replace(
-            server, include=include, reasons=reasons, plain_logprobs=quiet, flags=flags
-        )
+            server, include=include, reasons=reasons, plain_logprobs=quiet, flags=flags,
+            repeats=bool(begins),
+        )  # fmt: skip
         guides, forms = self._guides(server)
         return replace(server, guides=guides, can=frozenset(can | forms))
 
@@ -146,12 +148,15 @@ class _Probe:
         one = {"continue_final_message": True, "add_generation_prompt": False}
         return self._try(self._body(one, 1, turn)) is not None
 
-    def _prefills(self) -> bool:
-        """Whether a last message of the assistant is gone on with: the count does."""
-        turn = {"role": "assistant", "content": "1 2 3 4 5 6"}
-        data = self._try(self._body({"temperature": 0.0}, LENGTH, turn))
-        made = self._read(data, 1)
-        return bool(made) and made[0].text.strip().startswith("7")
+    def _prefills(self) -> bool | None:
+        """Whether a last message of the assistant is gone on with, as the count shows: None if it
+        is not, else whether the answer begins with that message."""
+        begun = "1 2 3 4 5 6"
+        turn = {"role": "assistant", "content": begun}
+        made = self._read(self._try(self._body({"temperature": 0.0}, LENGTH, turn)), 1)
+        text = made[0].text if made else ""
+        new = text.removeprefix(begun)
+        return new != text if new.strip().startswith("7") else None
 
     def _guides(self, server: Server) -> tuple[Any, set[str]]:
         """The field that enforces forms, and which forms it was seen to enforce."""

@@ -31,7 +31,8 @@ class Server:
     `include`: takes `include_stop_str_in_output`. `reasons`: tells the stop string that matched as
     `stop_reason`. `plain_logprobs`: on the completions route `logprobs: 0` gives those of the
     tokens themselves (else 1 is sent, which costs alternatives). `flags`: a started answer is
-    continued by `continue_final_message`, else by a last message of the assistant alone. `guides`:
+    continued by `continue_final_message`, else by a last message of the assistant alone, which
+    the answer may begin with (`repeats`). `guides`:
     the field for enforced forms. `limit`: the field of the chat route that caps the tokens.
     `spends`: the model is a strategy of `reasonlab serve`, whose whole spending `budget` caps.
     """
@@ -42,6 +43,7 @@ class Server:
     reasons: bool = False
     plain_logprobs: bool = False
     flags: bool = False
+    repeats: bool = False
     guides: Literal["structured_outputs", "response_format", "grammar"] | None = None
     limit: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     spends: bool = False
@@ -81,6 +83,7 @@ PROFILES: dict[str, tuple[Server, str]] = {
         replace(
             _CHAT,
             can=frozenset({"continue", "logprobs", "seed", "choices", "schema", "top_k", "min_p"}),
+            repeats=True,
             guides="grammar",
         ),
         "https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md",

@@ -20,7 +20,7 @@ from fault_server import FaultServer
 from toy_lab import toy
 
 from evaluators.errors import BadInput, LabError, UnknownName
-from reasoning import load_model
+from reasoning import Ledger, Message, Prompt, Sampling, SeedPath, load_model, loop
 from reasoning.budget import Price
 from reasoning.models import probe
 from reasoning.models.address import read_address
@@ -253,3 +253,26 @@ def test_loading_other_models_imports_no_client():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("repeats", [True, False, None], ids=["repeats", "goes on", "begins anew"])
+def test_how_a_chat_server_goes_on_with_an_answer_is_seen_in_a_count(repeats):
+    class Counting(FaultServer):
+        def write(self, prompt, body, index):
+            begun = body["messages"][-1]["content"]
+            if body["messages"][-1]["role"] != "assistant" or repeats is None:
+                text = "1 2 3"
+            else:
+                text = (begun if repeats else "") + (" 7" if begun.endswith("6") else " 12\n")
+            return {"text": text, "tokens": list(text), "reason": "stop", "matched": None}
+
+    with Counting(bare=True) as server:
+        model = endpoint(server, can=None, route="chat", dialect="plain")
+        assert ("continue" in model.can, model.server.repeats) == (
+            repeats is not None,
+            bool(repeats),
+        )
+        if repeats is not None:
+            prompt = Prompt((Message("user", "3+4+5"),), "7\n")
+            (made,) = loop.run(model.generate(prompt, Sampling(40), Ledger(), SeedPath(0)))
+            assert made.text == " 12\n"
