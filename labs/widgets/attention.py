@@ -72,7 +72,8 @@ class AttentionView:
         except LabError as error:
             self.view.value = f'<div role="alert" style="{ERROR}">{escape(str(error))}</div>'
             return
-        self.layer.options = [(f"{i} of {count}", i) for i in range(count)]
+        places = {0: "0 (first)", count - 1: f"{count - 1} (last)"}
+        self.layer.options = [(places.get(i, str(i)), i) for i in range(count)]
         self.layer.value = count - 1
         mean = ("mean of all", MEAN)
         self.head.options = [mean, *((str(h), h) for h in range(len(self._heads)))]

@@ -136,7 +136,7 @@ def tip_html(token: Token) -> str:
     if not token.others:
         return " · ".join(parts)
     others = "&emsp;".join(
-        f"<b>{escape(Token(text).name)}</b>&nbsp;{percent(math.exp(value))}"
+        f'<span class="rl-pair"><b>{escape(Token(text).name)}</b> {percent(math.exp(value))}</span>'
         for text, value in token.others
     )
     return f"{' · '.join([*parts, ranked(token)])}<br>likeliest here: {others}"

@@ -25,6 +25,7 @@ HEAT = f"""<style>
   border: 1px solid var(--jp-border-color1, #bbb); }}
 .rl-token:hover .rl-tip, .rl-token:focus .rl-tip {{ display: block; }}
 .rl-token:hover .rl-tip {{ z-index: 2; }}
+.rl-pair {{ white-space: nowrap; }}
 .rl-tip b {{ font-family: var(--jp-code-font-family, monospace); }}
 .rl-line {{ font: 12px var(--jp-ui-font-family, sans-serif); padding: 3px 2px 6px; }}
 .rl-line {{ white-space: normal; line-height: 1.9; }}
