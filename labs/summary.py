@@ -12,7 +12,8 @@ HEAD = ("budget", "strategy", "accuracy", "95 % interval", "judge knows", "token
 
 
 def summary(report: Report) -> str:
-    """Accuracy with interval, what the judge knew, mean tokens and calls, as a text table."""
+    """Accuracy with interval, what the judge knew, mean tokens and calls, as a text table. Its
+    caption says why the first problem failed that did."""
     from search.table import Table
 
     rows = []
@@ -24,7 +25,7 @@ def summary(report: Report) -> str:
             row.knows + (" (oracle)" if row.oracle else ""), f"{row.tokens:.0f}",
             f"{row.calls:.1f}",
         ))  # fmt: skip
-    return str(Table(HEAD, rows, report.caption()))
+    return str(Table(HEAD, rows, report.table().caption))
 
 
 def save(report: Report, folder: Path) -> list[Path]:
