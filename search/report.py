@@ -171,10 +171,12 @@ class Report:
         return Table(_HEAD, [_shown(row) for row in self.rows()], self.caption() + why)
 
     def caption(self) -> str:
-        """Task, model, number of problems, and what is missing."""
+        """Task, model, number of problems, what they cost in dollars, and what is missing."""
         problems, seeds = self.settings["problems"], len(self.settings["seeds"])
         text = f"{self.settings['task']}, model {self.settings['model'].get('name', '?')}: "
         text += f"{problems} problems" + (f" x {seeds} seeds" if seeds > 1 else "")
+        dollars = sum(cell.dollars for cell in self.cells)
+        text += f"; {dollars:.3g} dollars" if dollars else ""
         if not self.complete:
             text += f"; stopped: {len(self.cells)} of {self.total} settled"
         errors = sum(cell.state == "error" for cell in self.cells)

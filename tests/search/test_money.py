@@ -53,6 +53,7 @@ def test_an_arm_spends_its_dollars_and_no_more_and_the_next_has_its_own():
     for arm in ("a", "b"):
         cells = [cell for cell in report.cells if cell.arm == arm]
         assert 0 < sum(cell.dollars for cell in cells) <= 4 * WORST + 1e-12
+        assert f"; {sum(cell.dollars for cell in report.cells):.3g} dollars" in report.caption()
         assert cells[0].calls == 4 and cells[-1].calls == 0 and len(cells) == 12
 
 
