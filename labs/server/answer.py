@@ -18,6 +18,9 @@ from reasoning.models.local import LocalModel
 GUIDED = {"choices": "structured_outputs.choice", "regex": "structured_outputs.regex",
           "schema": "structured_outputs.json"}  # fmt: skip
 
+LEAST = -9999.0
+"""What is told of a token that cannot be drawn, as OpenAI does."""
+
 
 @dataclass(frozen=True)
 class Told:
@@ -216,11 +219,18 @@ def tell(
     model: LocalModel, ids: Sequence[int], logprobs: Sequence[float | None],
     tops: Sequence[tuple[tuple[int, float], ...]] | None = None,
 ) -> tuple[Told, ...]:  # fmt: skip
-    """Tokens as they are reported."""
+    """Tokens as they are reported. JSON has no infinity: no log-probability is below LEAST."""
     decode = codecs.getincrementaldecoder("utf-8")("replace").decode
     sizes = [len(decode(model.token_bytes[i])) for i in ids]
-    rows = zip(ids, sizes, logprobs, tops or [()] * len(ids), strict=True)
-    return tuple(Told(piece(model, i), size, logprob, top) for i, size, logprob, top in rows)
+    rows = zip(ids, sizes, map(_told, logprobs), tops or [()] * len(ids), strict=True)
+    return tuple(
+        Told(piece(model, i), size, logprob, tuple((j, max(LEAST, value)) for j, value in top))
+        for i, size, logprob, top in rows
+    )
+
+
+def _told(logprob: float | None) -> float | None:
+    return None if logprob is None else max(LEAST, logprob)
 
 
 def piece(model: Any, token: int) -> str:

@@ -74,11 +74,12 @@ class Body:
         return default if value is None else value
 
     def amount(self, name: str) -> float | None:
-        """A number, or None."""
+        """A finite number, or None."""
         value = self.any(name)
         if value is None:
             return None
-        if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not abs(value) < 1e300:
             raise self._wrong(name, value, "a number")
         return float(value)
 

@@ -64,8 +64,7 @@ async def until_left(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
         gone.cancel()
         if not task.done():
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await asyncio.gather(task, return_exceptions=True)
 
 
 async def _gone(receive: Receive) -> None:

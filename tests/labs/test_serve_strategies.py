@@ -139,6 +139,7 @@ def test_without_a_task_best_of_n_takes_a_scorer_that_needs_none(tiny_server: An
         ("best-of-n", {"budget": {"tokens": 10**9}}, "at most"),
         ("best-of-n", {"budget": {"dollars": 1}}, "price"),
         ("best-of-n", {"budget": {"hours": 1}}, "budget.hours"),
+        ("best-of-n", {"budget": {"flops": 10**301}}, "budget.flops"),
         ("best-of-n", {"strategy": {"n": 2}, "n": 2}, "setting of its own"),
         ("best-of-n", {"strategy": {"n": 2}, "stop": "x"}, "no stop"),
         ("best-of-n", {"strategy": {"n": 2}, "logprobs": True}, "no logprobs"),
