@@ -79,7 +79,7 @@ def table(models: dict[str, Any], work: Work, rounds: int, note: str) -> list[Ti
         equal = same_tokens(timing.completions, timings[0].completions)
         print(
             f"| {timing.arm} | {timing.tokens_per_second:,.0f} | {timing.wall} "
-            f"| {timing.processor} | {spoken} | {equal:.0%} |",
+            f"| {timing.processor} | {spoken} | {equal:.1%} |",
             flush=True,
         )
     return timings
@@ -119,7 +119,7 @@ def accuracy(models: dict[str, Any], problems: int) -> None:
                 f"{right.mean():.3f} | {gap.value:+.3f} ({gap.low:+.3f} to {gap.high:+.3f})"
             )
             if not heat:
-                cells.append(f"{same_tokens(drawn, texts):.0%}")
+                cells.append(f"{same_tokens(drawn, texts):.1%}")
         print(f"| {arm} | {' | '.join(cells)} |", flush=True)
 
 

@@ -3,6 +3,7 @@
     OMP_NUM_THREADS=1 python benchmarks/decode.py > benchmarks/decode.md   # five to ten minutes
     OMP_NUM_THREADS=1 python benchmarks/decode.py --quick                  # one or two
     OMP_NUM_THREADS=1 python benchmarks/decode.py --bits 100000            # no timing: equal bits
+    python benchmarks/decode.py --device cuda --random 0.5e9 --rows 1 64 256   # a large, random one
 
 Both sides sample at temperature 1 from the whole distribution, give every token's log-probability
 and the text, in float32, on one thread. Batches: every row draws the same number of tokens (end of
@@ -10,6 +11,9 @@ sequence is switched off), prompts are new to the prefix pool. Problems x sample
 themselves; `generate` once per problem with `num_return_sequences`, and once per sample (a subset,
 compared per token). Runs are interleaved; medians of wall and processor seconds. Leave a processor
 free: other load moves ratios of wall seconds, and those of processor seconds much less.
+
+With a number behind `--random` an untrained model of at least so many parameters is saved and
+opened as `hf:` in the batched loop, on a GPU in bfloat16; only the batches are timed then.
 """
 
 from __future__ import annotations
@@ -20,18 +24,21 @@ import os
 import platform
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numba
 import torch
 import transformers
 
 from evaluators import load_task
+from reasoning import load_model
 from reasoning.core import Sampling, SeedPath
+from reasoning.models.batched import BatchedStepper
 from reasoning.models.decode import DecodeLoop, Request
 from reasoning.models.fused import FusedStepper
 from reasoning.models.stops import TokenBytes
@@ -55,10 +62,9 @@ def median(runs: list[Clocked]) -> Clocked:
 
 
 class Ours:
-    """The loop of this project over the fused path."""
+    """The loop of this project over a stepper."""
 
-    def __init__(self, model: Any, pieces: TokenBytes, eos: bool) -> None:
-        stepper = FusedStepper(model)
+    def __init__(self, stepper: Any, pieces: TokenBytes, eos: bool) -> None:
         if not eos:
             stepper.eos_ids = frozenset()
         self.loop = DecodeLoop(stepper, pieces)
@@ -85,6 +91,7 @@ class Generate:
         length = max(map(len, prompts))
         ids = torch.tensor([[self.pad] * (length - len(p)) + p for p in prompts])
         mask = torch.tensor([[0] * (length - len(p)) + [1] * len(p) for p in prompts])
+        ids, mask = ids.to(self.model.device), mask.to(self.model.device)
         settings = transformers.GenerationConfig(
             do_sample=True, temperature=1.0, top_k=0, top_p=1.0, num_return_sequences=samples,
             max_new_tokens=new, output_logits=True, return_dict_in_generate=True,
@@ -93,8 +100,9 @@ class Generate:
         with torch.no_grad():
             out = self.model.generate(ids, attention_mask=mask, generation_config=settings)
             drawn = out.sequences[:, length:]
-            table = torch.stack(out.logits, 1).log_softmax(-1)
-            logprobs = table.gather(-1, drawn[..., None])[..., 0].tolist()
+            steps = zip(out.logits, drawn.T, strict=True)
+            found = [x.log_softmax(-1).gather(-1, token[:, None]) for x, token in steps]
+            logprobs = torch.cat(found, 1).tolist()
         tokens = 0
         for row, values in zip(drawn.tolist(), logprobs, strict=True):
             end = row.index(self.eos) + 1 if self.eos in row else len(row)
@@ -112,6 +120,31 @@ def line(name: str, ours: Clocked, theirs: Clocked) -> str:
         f"| {per_wall[1] / per_wall[0]:.2f} | {1 / per_processor[0]:,.0f} "
         f"| {1 / per_processor[1]:,.0f} | {per_processor[1] / per_processor[0]:.2f} |"
     )
+
+
+def large(parameters: float, vocabulary: int, device: str) -> tuple[Any, Any]:
+    """A random model of at least so many parameters, saved and opened as `hf:` on the device, in
+    bfloat16 on a GPU; and the embedded tokenizer (ids beyond it have no text)."""
+    layers, made = 24, cast(Any, tokenizer.build())
+    width = 64  # a layer has 13 width² parameters
+    while vocabulary * width + layers * 13 * width**2 < parameters:
+        width += 64
+    config = transformers.Qwen3Config(
+        vocab_size=vocabulary, hidden_size=width, intermediate_size=3 * width,
+        num_hidden_layers=layers, num_attention_heads=width // 64,
+        num_key_value_heads=width // 64, head_dim=64, tie_word_embeddings=True,
+        eos_token_id=made.eos_token_id, pad_token_id=made.pad_token_id, bos_token_id=None,
+    )  # fmt: skip
+    dtype = torch.float32 if device == "cpu" else torch.bfloat16
+    with torch.device(device):
+        torch.manual_seed(0)
+        model: Any = transformers.Qwen3ForCausalLM(config)
+        model.to(dtype)
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder)
+        made.save_pretrained(folder)
+        found: Any = load_model(f"hf:{folder}", device=device, decode="batched")
+    return found.torch_model, made
 
 
 def embedded(random: bool) -> tuple[Any, Any]:
@@ -169,7 +202,12 @@ def equal_bits(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--random", action="store_true", help="an untrained model")
+    parser.add_argument(
+        "--random", type=float, nargs="?", const=0.0, metavar="PARAMETERS",
+        help="an untrained model: of the embedded shape, or one of so many parameters",
+    )  # fmt: skip
+    parser.add_argument("--device", default="cpu", help="where a large random model runs")
+    parser.add_argument("--vocabulary", type=int, default=151_936, help="of a large random model")
     parser.add_argument("--quick", action="store_true", help="3 runs, 40 problems")
     parser.add_argument("--rows", type=int, nargs="*", default=[1, 16, 64, 256])
     parser.add_argument("--new", type=int, default=64, help="tokens a row")
@@ -179,13 +217,25 @@ def main() -> None:
     parser.add_argument("--bits", type=int, default=0, metavar="TOKENS")
     args = parser.parse_args()
     runs, problems = (3, 40) if args.quick else (5, 200)
-    torch.set_num_threads(1)
+    if args.device == "cpu":
+        torch.set_num_threads(1)
+    elif not args.random:
+        parser.error("--device is for a large random model: add --random 0.5e9")
     transformers.logging.set_verbosity_error()
-    model, coder = embedded(args.random)
+    if args.random:
+        model, coder = large(args.random, args.vocabulary, args.device)
+    else:
+        model, coder = embedded(args.random is not None)
     pieces = TokenBytes(coder)
     task = load_task(args.task, split="test", n=max(problems, *args.rows))
     prompts = [coder(task.render(p, "chain", "compact")).input_ids for p in task.problems]
     eos, pad = coder.eos_token_id, coder.pad_token_id
+
+    def ours_over(eos: bool) -> Ours:
+        if args.random:
+            rows = max(args.rows)
+            return Ours(BatchedStepper(model, eos_ids=frozenset(), max_rows=rows), pieces, eos)
+        return Ours(FusedStepper(model), pieces, eos)
 
     if args.bits:
         print(equal_bits(model, pieces, prompts, args.bits, args.new))
@@ -193,7 +243,7 @@ def main() -> None:
     print(f"# Decode loop against `generate`\n\n{setting()}, medians of {runs} interleaved runs.\n")
     print("| | ours, tokens/s | generate | ratio | per processor-second | generate | ratio |")
     print("|---|---|---|---|---|---|---|")
-    ours = Ours(model, pieces, eos=False)
+    ours = ours_over(eos=False)
     theirs = Generate(model, pieces, pad, None)
     ours(prompts[:4], 1, 4)  # compile
     theirs(prompts[:4], 1, 4)
@@ -204,8 +254,14 @@ def main() -> None:
             b.append(clocked(lambda batch=batch: theirs(batch, 1, args.new)))
         print(line(f"{rows} rows x {args.new}", median(a), median(b)), flush=True)
     ours.loop.close()
+    if args.random:
+        count = sum(p.numel() for p in model.parameters())
+        print(f"\nA random model of {count:,} parameters, {model.dtype} on {model.device}.")
+        if model.device.type == "cuda":
+            print(torch.cuda.get_device_name(model.device))
+        return
 
-    ours, theirs = Ours(model, pieces, eos=True), Generate(model, pieces, pad, eos)
+    ours, theirs = ours_over(eos=True), Generate(model, pieces, pad, eos)
     work = prompts[:problems]
     a, b, c = [], [], []
     for _ in range(runs):
