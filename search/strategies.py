@@ -98,6 +98,12 @@ def refuse_unfit(strategy: Strategy, task: Task, model: LanguageModel) -> None:
             f"{label(strategy)} needs a model that can {wanted}, which {model.name!r} cannot:"
             " use a local model such as 'tiny', or another strategy or scorer"
         )
+    for name in getattr(model, "ignores", ()):
+        if getattr(strategy, name, 0):
+            raise BadInput(
+                f"{label(strategy)} sets {name}, which {model.name!r} is not known to take: leave"
+                " it at 0, or use top_p"
+            )
 
 
 _ODD = re.compile(r"""[,"'()\s=]|^$""")

@@ -117,6 +117,11 @@ class EndpointModel:
 
     # -- beside the protocol ----------------------------------------------------------
 
+    @property
+    def ignores(self) -> frozenset[str]:
+        """Controls of sampling that the server is not known to heed: refused when they are set."""
+        return frozenset({"top_k", "min_p"}) - self.can
+
     async def next_tokens(
         self, prompt: Prompt, ledger: Ledger, k: int = 20
     ) -> list[tuple[str, float]]:

@@ -6,8 +6,10 @@ import asyncio
 import json
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -17,9 +19,9 @@ from endpoints import CAN, PRICES, Waits, ask, endpoint
 from fault_server import SPOILED, FaultServer
 from toy_lab import toy
 
-from evaluators.errors import LabError
+from evaluators.errors import BadInput, LabError
 from reasoning import Budget, Ledger, Sampling, SeedPath
-from reasoning.models.retry import ServerFault
+from reasoning.models.retry import Breaker, ServerFault
 from search import compare
 
 STRATEGIES = {
@@ -70,8 +72,8 @@ def test_budgets_hold_and_answers_are_kept_under_every_fault(fault):
 
 
 def test_a_server_that_hangs_is_left_and_what_it_may_have_written_is_lost():
-    with FaultServer(some("hang")) as server:
-        model = endpoint(server, timeout=0.3)
+    with FaultServer(lambda number, body: "hang" if number in (1, 4) else None) as server:
+        model = endpoint(server, timeout=1.5)
         report = compare(
             {"vote": "self-consistency(n=4,width=2)"}, toy(2), model, 60, progress=False
         )
@@ -187,6 +189,33 @@ def test_the_breaker_stops_a_run_whose_server_is_down():
         with pytest.raises(LabError, match="in a row"):
             asyncio.run(model.generate(ask(), Sampling(20), Ledger(), SeedPath(0)))
         assert len(server.requests) == 10
+
+
+def test_a_control_that_the_server_ignores_is_refused_before_any_arm_is_paid():
+    with FaultServer() as server:
+        arms = ["chain-of-thought", "self-consistency(n=2,top_k=4)"]
+        with pytest.raises(BadInput, match=r"self-consistency.*sets top_k.*not known to take"):
+            compare(arms, toy(2), endpoint(server), 60, progress=False)
+        assert not server.requests
+
+
+@pytest.mark.filterwarnings("ignore:.*the ledger believes:UserWarning")
+@pytest.mark.parametrize("seed", range(4))
+def test_budgets_hold_under_any_mixture_of_faults(seed):
+    rng = np.random.default_rng(seed)
+    mixed = [*PASSING, None, None, None]
+    tokens, calls = int(rng.integers(10, 120)), int(rng.integers(1, 12))
+    with FaultServer(lambda number, body: mixed[int(rng.integers(len(mixed)))]) as server:
+        model = endpoint(server, retries=int(rng.integers(2, 5)), **PRICES)
+        model.retrier = replace(model.retrier, breaker=Breaker("never opens", limit=10**9))
+        budget = Budget(tokens, calls, dollars=0.01)
+        report = compare(STRATEGIES, toy(4), model, budget, concurrency=8, progress=False)
+    for cell in report.cells:
+        assert cell.tokens <= tokens and cell.calls <= calls
+    for arm in STRATEGIES:
+        assert sum(cell.dollars for cell in report.cells if cell.arm == arm) <= 0.01
+    assert sum(cell.tokens for cell in report.cells) >= server.generated > 0
+    assert sum(cell.completion for cell in report.cells) >= server.delivered
 
 
 def test_abilities_of_these_tests_are_those_of_the_server():
