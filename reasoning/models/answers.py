@@ -110,8 +110,11 @@ def ended(choice: Choice, server: Server, sampling: Sampling) -> tuple[str, Fini
         if mark is None:
             return text, "eos"
     else:
-        alone = sampling.boundary if text and not sampling.stop else None
-        return text + (alone or ""), "stop"
+        mark = _first(text, marks)
+        if mark is None:
+            alone = sampling.boundary if text and not sampling.stop else None
+            return text + (alone or ""), "stop"
+        included = True  # kept without being asked: it is what ended the text
     if mark == sampling.boundary and mark not in sampling.stop:
         return (text if included else text + mark), "boundary"
     return (text[: text.index(mark)] if included and mark in text else text), "stop"

@@ -93,7 +93,11 @@ class Visit:
                     raise fault from None
                 self.sleep(min(60.0, fault.wait if fault.wait is not None else 0.5 * 2**attempt))
             except openai.APIError as error:
-                raise BadInput(self.address.hide(f"{self.base} is gone: {error}")) from None
+                # Many servers close the connection after an error; the next request meets that.
+                closed = isinstance(error, openai.APIConnectionError)
+                if not closed or isinstance(error, openai.APITimeoutError) or attempt == TRIES - 1:
+                    raise BadInput(self.address.hide(f"{self.base} is gone: {error}")) from None
+                self.sleep(0.1 * 2**attempt)
         raise AssertionError("unreachable")
 
     # -- inside -----------------------------------------------------------------------

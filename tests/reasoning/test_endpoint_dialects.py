@@ -31,6 +31,7 @@ class Scripted:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            # As uvicorn: an error that nobody caught ends the connection, unannounced.
 
             def do_GET(self) -> None:
                 self._answer({})
@@ -47,6 +48,7 @@ class Scripted:
                 self.send_header("Content-Length", str(len(raw)))
                 self.end_headers()
                 self.wfile.write(raw)
+                self.close_connection = status == 500
 
             def log_message(self, *args: object) -> None:
                 pass
@@ -120,12 +122,14 @@ def test_llama_cpp_takes_a_grammar_and_tells_cached_tokens_beside_its_timings(se
 
 def test_llama_cpp_goes_on_with_a_last_message_of_the_assistant(serve) -> None:
     usage = {"prompt_tokens": 14, "completion_tokens": 3, "total_tokens": 17}
-    server = serve(lambda path, body: (200, listing("m") if not body else chat("4 is 7", usage)))
+    whole = chat("3+4 is 7", usage)  # seen by running it: what was started is repeated
+    server = serve(lambda path, body: (200, listing("m") if not body else whole))
     made = ask(server, Sampling(8, boundary="\n"), prefix="3+", profile="llama.cpp")
     [body] = server.asked
     assert body["messages"][-1] == {"role": "assistant", "content": "3+"}
     assert "continue_final_message" not in body and "include_stop_str_in_output" not in body
     assert (body["stop"], made.finish) == (["\n"], "stop")  # a stop string or the end: not told
+    assert made.text == "4 is 7\n"  # the boundary that may have ended it is put back
 
 
 def test_ollama_is_sent_no_field_that_it_ignores_in_silence(serve) -> None:
@@ -230,3 +234,12 @@ def test_transformers_serve_is_found_to_continue_and_no_more(serve) -> None:
     made = ask(server, Sampling(5), ledger=ledger, dialect="compact")
     assert (made.text, made.finish, ledger.spent.completion) == ("7*2-5", "length", 5)
     assert server.asked[-1]["prompt"] == "What is 3+4?"
+
+
+def test_a_stop_string_that_is_kept_without_being_asked_ended_the_text(serve) -> None:
+    server = serve(transformers)
+    told = {"dialect": "compact", "can": "continue"}
+    made = ask(server, Sampling(20, boundary="\n"), **told)
+    assert (made.text, made.finish) == ("7*2-5\n", "boundary")
+    made = ask(server, Sampling(20, boundary="\n", stop=("-",)), **told)
+    assert (made.text, made.finish) == ("7*2", "stop")
