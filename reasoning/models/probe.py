@@ -85,9 +85,11 @@ class _Probe:
             can.add("continue")
             if self._echoes(0 if quiet else 1):
                 can.add("score")
-        flags = self.route == "chat" and self._has_flags()
-        begins = self._prefills() if self.route == "chat" and not flags else None
-        if flags or begins is not None:
+        begins = self._flags() if self.route == "chat" else None
+        flags = begins is not None
+        if self.route == "chat" and not flags:
+            begins = self._prefills()
+        if begins is not None:
             can.add("continue")
         server = replace(
             server, include=include, reasons=reasons, plain_logprobs=quiet, flags=flags,
@@ -138,15 +140,18 @@ class _Probe:
         except (KeyError, IndexError, TypeError):
             return False
 
-    def _has_flags(self) -> bool:
+    def _flags(self) -> bool | None:
         """Whether the server knows the two flags of a started answer: set both, they contradict
-        each other, and a server that knows them says so."""
-        turn = {"role": "assistant", "content": "1 2"}
+        each other, and a server that knows them says so. None if it does not, else whether the
+        answer begins with what was started: one token is less than that."""
+        begun = "1 2 3 4 5 6"
+        turn = {"role": "assistant", "content": begun}
         both = {"continue_final_message": True, "add_generation_prompt": True}
         if self._try(self._body(both, 1, turn)) is not None:
-            return False
+            return None
         one = {"continue_final_message": True, "add_generation_prompt": False}
-        return self._try(self._body(one, 1, turn)) is not None
+        made = self._read(self._try(self._body(one, 1, turn)), 1)
+        return made[0].text.startswith(begun) if made else None
 
     def _prefills(self) -> bool | None:
         """Whether a last message of the assistant is gone on with, as the count shows: None if it
