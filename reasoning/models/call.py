@@ -145,6 +145,8 @@ class Call:
         paid = bill(data.get("usage"), made, limit, most)
         model.doubt(paid.doubts)
         done = iter(zip(made, paid.usages, strict=True))
+        least = min(grant.max_tokens for grant in held.grants if not grant.empty)
+        budgeted = limit == least < self.sampling.max_tokens
         drawn = []
         for grant in held.grants:
             if grant.empty:
@@ -155,7 +157,7 @@ class Call:
             if model.server.repeats and route_of(model.server, self.prompt) == "chat":
                 choice = replace(choice, text=choice.text.removeprefix(self.prompt.prefix))
             text, finish = ended(choice, model.server, self.sampling)
-            if finish == "length" and limit == grant.max_tokens < self.sampling.max_tokens:
+            if finish == "length" and budgeted:
                 finish = "budget"
             drawn.append(Completion(text, finish, usage, choice.token_ids, choice.logprobs))
         held.grants = []

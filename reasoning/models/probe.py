@@ -57,14 +57,14 @@ class _Probe:
         server = Server(self.route, limit=self.limit)
         logprobs, quiet = self._logprobs()
         hot: dict[str, Any] = {"temperature": 2.0}
-        ids = self.ask({**hot, **logprobs, "seed": 11, "n": 2, "return_token_ids": True})
         counts: dict[str, Any] = dict(logprobs)
-        if ids and ids[0].token_ids is not None:
-            can.add("token_ids")
-            counts["return_token_ids"] = True
         if logprobs:
             can.add("logprobs")
-        pair = ids or self.ask({**hot, **counts, "seed": 11, "n": 2})
+        one = self.ask({**hot, "return_token_ids": True}, 1)
+        if one and one[0].token_ids is not None:
+            can.add("token_ids")
+            counts["return_token_ids"] = True
+        pair = self.ask({**hot, **counts, "n": 2})
         if pair and all(choice.counted is not None for choice in pair):
             can.add("n")
         draws = {seed: self._text({**hot, "seed": seed}) for seed in SEEDS}

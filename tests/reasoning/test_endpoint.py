@@ -120,6 +120,15 @@ def test_a_short_last_choice_is_asked_for_alone(server):
     assert asked == [(1, 5), (2, 20)]
 
 
+def test_choices_that_are_drawn_again_share_what_the_lost_ones_have_left():
+    with FaultServer(lambda number, body: "500" if number == 0 else None, right=1.0) as server:
+        ledger = Ledger(Budget(tokens=65))
+        made = drawn(endpoint(server), ask(), Sampling(20, n=2), ledger)
+    assert [(body["n"], body["max_tokens"]) for body in server.requests] == [(2, 20), (2, 5)]
+    assert [one.finish for one in made] == ["budget", "budget"]
+    assert sum(row.tokens for row in ledger.rows if row.lost) == 40 and ledger.spent.tokens == 50
+
+
 def test_the_chat_route_continues_an_answer_where_the_server_can(server):
     model = endpoint(server, route="chat", dialect="plain", can=CAN)
     turns = (Message("system", "3+4"), Message("user", "+5:"))
