@@ -243,3 +243,22 @@ def test_a_stop_string_that_is_kept_without_being_asked_ended_the_text(serve) ->
     assert (made.text, made.finish) == ("7*2-5\n", "boundary")
     made = ask(server, Sampling(20, boundary="\n", stop=("-",)), **told)
     assert (made.text, made.finish) == ("7*2", "stop")
+
+
+def test_a_server_is_found_to_take_the_flags_and_to_repeat_what_was_started(serve) -> None:
+    def reply(path: str, body: dict[str, Any]) -> tuple[int, Any]:
+        """As a new llama.cpp; all other fields are ignored."""
+        if not body:
+            return 200, listing("m")
+        if body.get("continue_final_message") and body.get("add_generation_prompt"):
+            return 400, {"error": {"code": 400, "message": "Cannot set both", "type": "invalid"}}
+        last = body["messages"][-1]
+        begun = last["content"] if last["role"] == "assistant" else ""
+        usage = {"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 10}
+        return 200, chat(begun + "7", usage, finish="length")
+
+    server = serve(reply)
+    loaded = load_model(f"openai:m@{server.url}")
+    assert loaded.can == {"continue"}
+    assert ask(server, Sampling(1), prefix="3+4=").text == "7"
+    assert server.asked[-1]["add_generation_prompt"] is False
