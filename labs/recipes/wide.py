@@ -50,6 +50,9 @@ def widen(model: Any, factor: int) -> Any:
 
 def save(model: Any, tokenizer: Any, folder: str | Path) -> str:
     """Write a model where `load_model` finds it; returns its name."""
-    model.save_pretrained(folder)
+    from reasoning.models.weights import quiet
+
+    with quiet():
+        model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return f"hf:{folder}"
