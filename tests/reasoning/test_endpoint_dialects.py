@@ -255,6 +255,8 @@ def test_a_server_is_found_to_take_the_flags_and_to_repeat_what_was_started(serv
         last = body["messages"][-1]
         begun = last["content"] if last["role"] == "assistant" else ""
         usage = {"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 10}
+        if "stop" in body:
+            return 200, chat(begun, usage)  # cut, and not named
         return 200, chat(begun + "7", usage, finish="length")
 
     server = serve(reply)
