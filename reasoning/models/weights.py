@@ -56,7 +56,7 @@ def open_local(
         if count is not None and (not isinstance(count, int) or count < 1):
             raise BadInput(f"option {option} must be a whole number of 1 or more, not {count!r}")
     if not isinstance(prefix_cache, bool):
-        raise BadInput(f"option prefix_cache must be true or false, not {prefix_cache!r}")
+        raise BadInput(f"option prefix_cache must be True or False, not {prefix_cache!r}")
     source = located(name, place, revision)
     target = device_of(device)
     model, tokenizer = opened(name, source, target, dtype, weights, attention)

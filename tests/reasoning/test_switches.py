@@ -107,6 +107,24 @@ def test_without_a_prefix_cache_nothing_is_found_in_the_batched_loop_either(
     assert model.counters.cached == 0
 
 
+def test_a_search_over_steps_is_the_same_search_with_a_draft() -> None:
+    from evaluators import load_task
+    from search import compare
+
+    task = load_task("expressions", split="test", n=5, ops=(3, 5))
+    traces, spent = [], []
+    for options in ({}, {"draft": "tiny-weak"}, {"draft": "ngram", "prefix_cache": False}):
+        model: Any = load_model("tiny", **options)
+        report = compare(["step-resample", "best-of-n"], task, model, [96])
+        cells = [c for arm in ("step-resample", "best-of-n") for c in report.select(arm, 96)]
+        traces.append([[(s.text, s.source) for t in c.traces for s in t.steps] for c in cells])
+        spent.append(model.counters.completion)
+        total = sum(row.tokens * len(task) for row in report.rows())
+        assert round(total) == model.counters.completion
+    assert traces[0] == traces[1] == traces[2]
+    assert spent[0] == spent[1] == spent[2]
+
+
 # -- drafts that do not fit ----------------------------------------------------------------------
 
 
@@ -117,7 +135,7 @@ def test_without_a_prefix_cache_nothing_is_found_in_the_batched_loop_either(
         ({"draft": "openai:x@http://127.0.0.1:9/v1"}, "option draft must be ngram"),
         ({"draft_tokens": 3}, "option draft_tokens is for a draft"),
         ({"draft": "ngram", "draft_tokens": 0}, "draft_tokens must be a whole number of 1 or more"),
-        ({"prefix_cache": "no"}, "option prefix_cache must be true or false"),
+        ({"prefix_cache": "no"}, "option prefix_cache must be True or False"),
         ({"weights": "int4"}, "option weights must be one of float, int8, nf4"),
         ({"weights": "int8", "decode": "fused"}, "its weights are kept in fewer bits"),
         ({"attention": "sparse"}, "option attention must be one of eager, sdpa"),
