@@ -10,7 +10,7 @@ make no sense are not believed, so that they are paid in full. Every correction 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +38,7 @@ def bill(usage: Any, made: Sequence[Choice], granted: int, prompt: int) -> Bill:
         count if count is not None else int(bool(c.text))
         for count, c in zip(counted, made, strict=True)
     ]
-    total = _count(told.get("completion_tokens"))
+    total = _generated(told)
     if total is None:
         doubts.append("completion tokens are not told")
         spent = [granted if count is None else count for count in counted]
@@ -60,6 +60,16 @@ def bill(usage: Any, made: Sequence[Choice], granted: int, prompt: int) -> Bill:
         cached = 0
     first = Usage(read, cached, spent[0])
     return Bill((first, *(Usage(0, 0, count) for count in spent[1:])), tuple(doubts), overrun)
+
+
+def _generated(told: Mapping[str, Any]) -> int | None:
+    """The completion tokens that are told, with those that only the total has: some servers leave
+    the tokens of hidden reasoning out of `completion_tokens`."""
+    written, read = _count(told.get("completion_tokens")), _count(told.get("prompt_tokens"))
+    both = _count(told.get("total_tokens"))
+    if written is None or read is None or both is None:
+        return written
+    return max(written, both - read)
 
 
 def _shared(total: int, least: Sequence[int], granted: int) -> list[int]:
