@@ -188,8 +188,9 @@ def main() -> None:
     options = parser.parse_args()
     model: Any = load_model("tiny")
     print("# `reasonlab serve` against the loop in process\n")
+    processor = platform.processor() or platform.machine()
     print(
-        f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} x {platform.processor() or platform.machine()},"
+        f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} x {processor},"
         f" load {os.getloadavg()[0]:.1f} at the start, {CLIENTS} clients, `python"
         f" benchmarks/serving.py --seconds {options.seconds:.0f}`.\n"
     )
