@@ -38,10 +38,10 @@ import transformers
 from evaluators import load_task
 from reasoning import load_model
 from reasoning.core import Sampling, SeedPath
-from reasoning.models.batched import BatchedStepper
-from reasoning.models.decode import DecodeLoop, Request
-from reasoning.models.fused import FusedStepper
-from reasoning.models.stops import TokenBytes
+from reasoning.models.decoding.batched import BatchedStepper
+from reasoning.models.decoding.fused import FusedStepper
+from reasoning.models.decoding.loop import DecodeLoop, Request
+from reasoning.models.decoding.stops import TokenBytes
 from reasoning.models.tiny import shape, tokenizer
 
 TINY = Path(tokenizer.__file__).parent / "tiny"

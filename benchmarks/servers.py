@@ -17,9 +17,9 @@ from evaluators import load_task
 from labs.fit import fitting
 from labs.summary import summary
 from reasoning import load_model
-from reasoning.models.address import read_address
-from reasoning.models.endpoint import EndpointModel
-from reasoning.models.server import Route
+from reasoning.models.endpoint.address import read_address
+from reasoning.models.endpoint.model import EndpointModel
+from reasoning.models.endpoint.server import Route
 from search import compare
 
 ARMS = (

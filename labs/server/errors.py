@@ -8,7 +8,7 @@ from typing import Any
 
 from evaluators.errors import BadInput, LabError, UnknownName
 from reasoning.core import BadPrompt
-from reasoning.models.retry import ServerFault
+from reasoning.models.endpoint.retry import ServerFault
 
 LOG = logging.getLogger("reasonlab.serve")
 

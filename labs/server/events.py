@@ -14,8 +14,8 @@ from labs.server.asked import Asked
 from labs.server.reply import Reply
 from reasoning.core import Completion, Prompt, SeedPath, Usage
 from reasoning.ledger import Budget, Ledger
+from reasoning.models.decoding.stream import Delta, stream
 from reasoning.models.local import LocalModel
-from reasoning.models.stream import Delta, stream
 
 DONE = b"data: [DONE]\n\n"
 

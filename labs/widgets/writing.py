@@ -90,7 +90,7 @@ class Writing:
             self._told(await self._ask(replace(sampling, max_tokens=left)))
             self._how.add(how)
             return told()
-        from reasoning.models.stream import Delta, stream
+        from reasoning.models.decoding.stream import Delta, stream
 
         done = len(self.tokens)
         start, seed, count = self.now, SeedPath(self.seed).child("after", done), 0
@@ -131,8 +131,8 @@ class Writing:
     # -- inside -----------------------------------------------------------------------
 
     def _drawn(self, sampling: Sampling) -> tuple[int, float, tuple[tuple[str, float], ...]]:
-        from reasoning.models.draw import draw
-        from reasoning.models.stepper import Controls
+        from reasoning.models.decoding.draw import draw
+        from reasoning.models.decoding.stepper import Controls
 
         shown = self.look()
         row = np.empty(len(shown), np.float32)

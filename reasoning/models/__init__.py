@@ -132,7 +132,7 @@ def _hf(name: str, place: str, options: dict[str, Any]) -> Any:
 
 
 def _openai(name: str, rest: str, options: dict[str, Any]) -> Any:
-    from reasoning.models.connect import OPTIONS, connect
+    from reasoning.models.endpoint.connect import OPTIONS, connect
 
     refuse(options, OPTIONS, name)
     return connect(name, rest, options)

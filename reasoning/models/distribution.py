@@ -50,8 +50,8 @@ def truncated(distribution: Distribution, sampling: Sampling) -> np.ndarray:
 
     Of a part, the probabilities among its tokens, as if there were no others.
     """
-    from reasoning.models.draw import truncate
-    from reasoning.models.kernels import exponent
+    from reasoning.models.decoding.draw import truncate
+    from reasoning.models.decoding.kernels import exponent
 
     out = np.zeros(len(distribution))
     if not len(distribution):

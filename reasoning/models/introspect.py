@@ -51,7 +51,7 @@ def distribution(model: LanguageModel, prompt: Prompt, k: int | None = None) -> 
 
 
 def _local(model: LocalModel, prompt: Prompt) -> Distribution:
-    from reasoning.models.draw import logprobs_of
+    from reasoning.models.decoding.draw import logprobs_of
 
     ids = model.encode(prompt)
     if len(ids) >= model.max_positions:
@@ -144,7 +144,7 @@ def _logits(model: LocalModel, ids: Sequence[int], last: int) -> Any:
     """Logits (last, vocabulary) float32 after each of the last tokens of `ids`."""
     import torch
 
-    from reasoning.models.batched import accepted
+    from reasoning.models.decoding.batched import accepted
 
     torch_model = model.torch_model
     tokens = torch.tensor([list(ids)], device=torch_model.get_input_embeddings().weight.device)

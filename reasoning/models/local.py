@@ -23,11 +23,11 @@ from reasoning.core import (
     Usage,
 )
 from reasoning.ledger import Grant, Ledger
+from reasoning.models.decoding.guide import Guides
+from reasoning.models.decoding.stepper import Request, Result, Scored
+from reasoning.models.decoding.stops import TokenBytes
 from reasoning.models.encode import Encoder
-from reasoning.models.guide import Guides
 from reasoning.models.recording import score_key
-from reasoning.models.stepper import Request, Result, Scored
-from reasoning.models.stops import TokenBytes
 
 Path = Literal["fused", "batched", "generate"]
 OnToken = Callable[[int, int, float], None]

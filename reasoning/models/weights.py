@@ -65,7 +65,7 @@ def open_local(
     said = dialect or getattr(model.config, "reasonlab_dialect", "plain")
     encoder = Encoder(tokenizer, "compact" if said == "compact" else "plain", name)
 
-    from reasoning.models.route import Speedups, choose
+    from reasoning.models.decoding.route import Speedups, choose
 
     drafting: Any = None
     if draft is not None:

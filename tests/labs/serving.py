@@ -15,8 +15,8 @@ import openai
 from evaluators.errors import LabError
 from reasoning.core import Completion, Prompt, Sampling, SeedPath, TokenScores, Usage
 from reasoning.ledger import Ledger
+from reasoning.models.decoding.stepper import Counters, Request, Result
 from reasoning.models.local import LocalModel
-from reasoning.models.stepper import Counters, Request, Result
 
 QUESTION = "(3+4)*2-5<think>"
 

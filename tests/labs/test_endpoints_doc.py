@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from labs.server.listen import Server
-from reasoning.models import load_model, probe
-from reasoning.models.server import ABILITIES, PROFILES
+from reasoning.models import load_model
+from reasoning.models.endpoint import probe
+from reasoning.models.endpoint.server import ABILITIES, PROFILES
 
 DOC = Path(__file__).parents[2] / "reasoning" / "models" / "ENDPOINTS.md"
 

@@ -12,7 +12,7 @@ import pytest
 from evaluators.errors import LabError
 from labs.server.limits import Limits
 from labs.server.listen import Server
-from reasoning.models.retry import ServerFault
+from reasoning.models.endpoint.retry import ServerFault
 from tests.labs.serving import QUESTION, Scripted, client, health, post
 
 TURN = {"role": "user", "content": "?"}

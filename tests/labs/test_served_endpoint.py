@@ -6,7 +6,7 @@ from evaluators.errors import UnknownName
 from evaluators.tasks import load_task
 from labs.server.listen import Server
 from reasoning import Ledger, Message, Prompt, Sampling, SeedPath, load_model, loop
-from reasoning.models.server import ABILITIES
+from reasoning.models.endpoint.server import ABILITIES
 
 TASK = load_task("expressions", n=4)
 SCHEMA = '{"type": "object", "properties": {"a": {"enum": [1, 2]}}, "required": ["a"]}'

@@ -9,7 +9,7 @@ import tokenizers
 import torch
 import transformers as tf
 
-from reasoning.models.stops import byte_alphabet
+from reasoning.models.decoding.stops import byte_alphabet
 
 SMALL: dict[str, Any] = {
     "vocab_size": 97,

@@ -8,8 +8,8 @@ import numpy as np
 from fault_server import FaultServer
 
 from reasoning import Message, Prompt
-from reasoning.models.connect import connect
-from reasoning.models.endpoint import EndpointModel
+from reasoning.models.endpoint.connect import connect
+from reasoning.models.endpoint.model import EndpointModel
 
 CAN = "continue,logprobs,n,seed,token_ids,tells_stop"
 PRICES = {"price_prompt": 1.0, "price_cached": 0.5, "price_completion": 4.0}

@@ -16,11 +16,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 from architectures import WINDOW, byte_tokenizer, random_model
 
 from reasoning.core import Sampling
-from reasoning.models.batched import BatchedStepper
-from reasoning.models.decode import DecodeLoop
-from reasoning.models.rehearsal import unbatched
-from reasoning.models.stepper import Controls, Request
-from reasoning.models.stops import TokenBytes
+from reasoning.models.decoding.batched import BatchedStepper
+from reasoning.models.decoding.loop import DecodeLoop
+from reasoning.models.decoding.rehearsal import unbatched
+from reasoning.models.decoding.stepper import Controls, Request
+from reasoning.models.decoding.stops import TokenBytes
 
 KINDS = ["gpt2", "llama", "qwen3", "gemma3", "mistral"]
 NEW = 3 * WINDOW

@@ -13,8 +13,8 @@ import pytest
 
 from evaluators.errors import LabError
 from reasoning.core import Sampling
-from reasoning.models import decode
-from reasoning.models.decode import Controls, DecodeLoop, Request, Result
+from reasoning.models.decoding import loop as decode
+from reasoning.models.decoding.loop import Controls, DecodeLoop, Request, Result
 
 
 class Letters:

@@ -7,8 +7,8 @@ import pytest
 
 from evaluators.errors import LabError
 from reasoning.core import Sampling
-from reasoning.models.draw import draw, logprobs_of, uniforms
-from reasoning.models.stepper import Controls
+from reasoning.models.decoding.draw import draw, logprobs_of, uniforms
+from reasoning.models.decoding.stepper import Controls
 
 
 def controls(rows: int, **values: float) -> Controls:

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from evaluators.errors import LabError
-from reasoning.models import draw, draw_torch
-from reasoning.models.stepper import Controls
+from reasoning.models.decoding import draw, draw_torch
+from reasoning.models.decoding.stepper import Controls
 
 ROWS, VOCABULARY = 64, 300
 

@@ -14,9 +14,9 @@ from fault_server import FaultServer
 
 from reasoning import Ledger, Sampling, SeedPath, loop
 from reasoning.core import BadPrompt
-from reasoning.models.answers import Broken, Choice, choices
-from reasoning.models.echo import scored
-from reasoning.models.form import fitting
+from reasoning.models.endpoint.answers import Broken, Choice, choices
+from reasoning.models.endpoint.echo import scored
+from reasoning.models.endpoint.form import fitting
 
 TOO_LONG = {
     "OpenAI": "This model's maximum context length is {limit} tokens, however you requested 99"

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from reasoning.core import Usage
-from reasoning.models.answers import Choice
-from reasoning.models.bill import bill
+from reasoning.models.endpoint.answers import Choice
+from reasoning.models.endpoint.bill import bill
 
 
 def made(tokens: int | None, text: str = "abc") -> Choice:

@@ -16,8 +16,8 @@ from reasoning import load_model
 from reasoning.core import Completion, Message, Prompt, Sampling, SeedPath
 from reasoning.ledger import Ledger
 from reasoning.loop import run
-from reasoning.models import probe
-from reasoning.models.retry import ServerFault
+from reasoning.models.endpoint import probe
+from reasoning.models.endpoint.retry import ServerFault
 
 Reply = Callable[[str, dict[str, Any]], tuple[int, Any]]
 """(path, body) -> (status, JSON or plain text)"""

@@ -21,7 +21,7 @@ from toy_lab import toy
 
 from evaluators.errors import BadInput, LabError
 from reasoning import Budget, Ledger, Sampling, SeedPath
-from reasoning.models.retry import Breaker, ServerFault
+from reasoning.models.endpoint.retry import Breaker, ServerFault
 from search import compare
 
 STRATEGIES = {

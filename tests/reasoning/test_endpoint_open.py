@@ -22,9 +22,9 @@ from toy_lab import toy
 from evaluators.errors import BadInput, LabError, UnknownName
 from reasoning import Ledger, Message, Prompt, Sampling, SeedPath, load_model, loop
 from reasoning.budget import Price
-from reasoning.models import probe
-from reasoning.models.address import read_address
-from reasoning.models.server import ABILITIES, PROFILES
+from reasoning.models.endpoint import probe
+from reasoning.models.endpoint.address import read_address
+from reasoning.models.endpoint.server import ABILITIES, PROFILES
 from search import compare
 
 KEY = "sk-proj-4cafe-0nobody-may-see-this"

@@ -16,7 +16,7 @@ from fault_server import FaultServer
 
 from evaluators.errors import BadInput, LabError
 from reasoning import Ledger, Sampling, SeedPath
-from reasoning.models.retry import (
+from reasoning.models.endpoint.retry import (
     Backoff,
     Breaker,
     Fault,

@@ -18,12 +18,12 @@ from fused_model import build
 
 from evaluators.errors import BadInput
 from reasoning.core import Sampling, SeedPath
-from reasoning.models.decode import DecodeLoop, Request, Result
-from reasoning.models.fused import FusedStepper
-from reasoning.models.kernels import compiled
-from reasoning.models.packed import unsupported
-from reasoning.models.stepper import Controls
-from reasoning.models.stops import TokenBytes
+from reasoning.models.decoding.fused import FusedStepper
+from reasoning.models.decoding.kernels import compiled
+from reasoning.models.decoding.loop import DecodeLoop, Request, Result
+from reasoning.models.decoding.packed import unsupported
+from reasoning.models.decoding.stepper import Controls
+from reasoning.models.decoding.stops import TokenBytes
 from reasoning.models.tiny import tokenizer as tiny
 
 

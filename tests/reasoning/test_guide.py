@@ -16,8 +16,8 @@ from transformers import PreTrainedTokenizerFast
 
 from evaluators.errors import BadInput
 from reasoning.core import Sampling
-from reasoning.models.guide import Guides, Matcher
-from reasoning.models.stops import TokenBytes
+from reasoning.models.decoding.guide import Guides, Matcher
+from reasoning.models.decoding.stops import TokenBytes
 from reasoning.models.tiny import tokenizer as tiny
 
 

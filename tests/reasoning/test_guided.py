@@ -21,8 +21,8 @@ from architectures import saved
 
 from evaluators.errors import BadInput
 from reasoning import Budget, Ledger, Message, Prompt, Sampling, SeedPath, load_model
+from reasoning.models.decoding.stream import Delta, stream
 from reasoning.models.recorded import RecordedModel
-from reasoning.models.stream import Delta, stream
 
 ASK = Prompt((Message("user", "say ab"),))
 SEED = SeedPath(3, ("t", 1))

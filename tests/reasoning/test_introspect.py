@@ -18,7 +18,8 @@ from reasoning import load_model
 from reasoning.core import BadPrompt, Message, Prompt, Sampling, SeedPath
 from reasoning.ledger import Ledger
 from reasoning.loop import run
-from reasoning.models.draw import draw, uniforms
+from reasoning.models.decoding.draw import draw, uniforms
+from reasoning.models.decoding.stepper import Controls
 from reasoning.models.introspect import (
     Distribution,
     alternatives,
@@ -28,7 +29,6 @@ from reasoning.models.introspect import (
     truncated,
     vocabulary,
 )
-from reasoning.models.stepper import Controls
 
 PROMPT = Prompt((Message("user", "(3+4)*2-5+6*3<think>"),))
 DRAWS = 4000

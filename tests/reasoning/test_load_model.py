@@ -165,7 +165,7 @@ def test_a_supported_architecture_is_decoded_by_the_loop(folder: str) -> None:
 
 
 def test_a_large_model_is_not_fused(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from reasoning.models import route
+    from reasoning.models.decoding import route
 
     monkeypatch.setattr(route, "FUSED_PARAMETERS", 10)
     with pytest.raises(BadInput, match="parameters, the fused path is for small models"):

@@ -18,9 +18,9 @@ from architectures import byte_tokenizer
 from evaluators.errors import LabError
 from reasoning import Budget, Ledger, Message, Prompt, Sampling, SeedPath
 from reasoning.core import BadPrompt
+from reasoning.models.decoding.stepper import Request, Result, Scored
 from reasoning.models.encode import Encoder
 from reasoning.models.local import LocalModel
-from reasoning.models.stepper import Request, Result, Scored
 
 ASK = Prompt((Message("user", "hi"),))
 SEED = SeedPath(0, ("p",))

@@ -14,8 +14,8 @@ from reasoning import load_model
 from reasoning.core import Message, Prompt
 from reasoning.ledger import Budget, Ledger
 from reasoning.loop import run
+from reasoning.models.endpoint.peek import alternatives
 from reasoning.models.introspect import distribution
-from reasoning.models.peek import alternatives
 
 PROMPT = Prompt((Message("user", "3 5 7 2=24<think>"),))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from reasoning.models.prefix import Place, PrefixPool
+from reasoning.models.decoding.prefix import Place, PrefixPool
 
 
 def test_siblings_share_a_stem_and_own_the_rest() -> None:

@@ -21,13 +21,13 @@ from fused_model import build
 
 from evaluators.errors import LabError
 from reasoning.core import Sampling, SeedPath
-from reasoning.models.batched import BatchedStepper
-from reasoning.models.decode import DecodeLoop, Request, Result
-from reasoning.models.draft import ModelDraft, NgramDraft
-from reasoning.models.fused import FusedStepper
-from reasoning.models.speculative import Speculation, SpeculativeStepper, agreement
-from reasoning.models.stepper import Controls
-from reasoning.models.stops import TokenBytes
+from reasoning.models.decoding.batched import BatchedStepper
+from reasoning.models.decoding.draft import ModelDraft, NgramDraft
+from reasoning.models.decoding.fused import FusedStepper
+from reasoning.models.decoding.loop import DecodeLoop, Request, Result
+from reasoning.models.decoding.speculative import Speculation, SpeculativeStepper, agreement
+from reasoning.models.decoding.stepper import Controls
+from reasoning.models.decoding.stops import TokenBytes
 from reasoning.models.tiny import tokenizer as tiny
 
 

@@ -6,7 +6,7 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from reasoning.models.stops import TokenBytes, Watch
+from reasoning.models.decoding.stops import TokenBytes, Watch
 from reasoning.models.tiny import tokenizer as tiny
 
 

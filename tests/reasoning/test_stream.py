@@ -19,11 +19,11 @@ from architectures import byte_tokenizer, saved
 from evaluators.errors import BadInput
 from reasoning import Budget, Ledger, Message, Prompt, Sampling, SeedPath, load_model
 from reasoning.core import Completion
+from reasoning.models.decoding.stepper import Result
+from reasoning.models.decoding.stops import Watch
+from reasoning.models.decoding.stream import Delta, SettledText, stream
 from reasoning.models.encode import Encoder
 from reasoning.models.local import LocalModel
-from reasoning.models.stepper import Result
-from reasoning.models.stops import Watch
-from reasoning.models.stream import Delta, SettledText, stream
 
 ASK = Prompt((Message("user", "say ab"),))
 SEED = SeedPath(3, ("t", 1))

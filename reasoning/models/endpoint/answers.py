@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reasoning.core import Finish, Sampling
-from reasoning.models.server import Server
+from reasoning.models.endpoint.server import Server
 
 
 class Broken(ValueError):

@@ -1,8 +1,8 @@
 """Server: what one OpenAI-compatible server does for one model, and what others are documented
 to do.
 
-`reasoning.models.probe` finds it out by asking; a profile is taken from the documentation instead,
-for servers that cannot be asked cheaply or honestly.
+`probe` finds it out by asking; a profile is taken from the documentation instead, for servers that
+cannot be asked cheaply or honestly.
 """
 
 from __future__ import annotations

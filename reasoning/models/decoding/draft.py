@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from reasoning.models.draw import draw
-from reasoning.models.stepper import Controls, Stepper
+from reasoning.models.decoding.draw import draw
+from reasoning.models.decoding.stepper import Controls, Stepper
 
 LONGEST, TRIED = 8, 64  # tokens of a suffix compared; earlier places looked at
 
@@ -53,7 +53,7 @@ def drawn(logits: Any, controls: Controls) -> tuple[np.ndarray, np.ndarray]:
     """Draw a token for each row of logits, arrays or tensors: ids and log-probabilities."""
     if isinstance(logits, np.ndarray):
         return draw(logits, controls)
-    from reasoning.models.draw_torch import draw_anywhere
+    from reasoning.models.decoding.draw_torch import draw_anywhere
 
     return draw_anywhere(logits, controls)
 

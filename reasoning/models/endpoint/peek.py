@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from evaluators.errors import LabError
 from reasoning.core import Prompt, Sampling, SeedPath
 from reasoning.ledger import Ledger
-from reasoning.models.answers import Broken, choices
-from reasoning.models.bill import bill
-from reasoning.models.bodies import PATHS, body, bound, numbered, refuse, route_of
-from reasoning.models.call import Call, Held
-from reasoning.models.retry import Fault, ServerFault
+from reasoning.models.endpoint.answers import Broken, choices
+from reasoning.models.endpoint.bill import bill
+from reasoning.models.endpoint.bodies import PATHS, body, bound, numbered, refuse, route_of
+from reasoning.models.endpoint.call import Call, Held
+from reasoning.models.endpoint.retry import Fault, ServerFault
 
 if TYPE_CHECKING:
-    from reasoning.models.endpoint import EndpointModel
+    from reasoning.models.endpoint.model import EndpointModel
 
 FEWER = 5
 """Asked for where a server refuses more: what OpenAI's completions route documents."""

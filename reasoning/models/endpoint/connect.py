@@ -11,13 +11,13 @@ import numpy as np
 
 from evaluators.errors import BadInput
 from reasoning.budget import Price
-from reasoning.models.address import read_address
-from reasoning.models.endpoint import EndpointModel
-from reasoning.models.probe import probed
-from reasoning.models.retry import Backoff
-from reasoning.models.server import Route, Server, abilities, declared, profile
-from reasoning.models.visit import Visit
-from reasoning.models.wire import Wire
+from reasoning.models.endpoint.address import read_address
+from reasoning.models.endpoint.model import EndpointModel
+from reasoning.models.endpoint.probe import probed
+from reasoning.models.endpoint.retry import Backoff
+from reasoning.models.endpoint.server import Route, Server, abilities, declared, profile
+from reasoning.models.endpoint.visit import Visit
+from reasoning.models.endpoint.wire import Wire
 
 OPTIONS = (
     "route", "dialect", "can", "profile", "key_env", "price_prompt", "price_cached",

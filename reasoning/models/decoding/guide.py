@@ -18,7 +18,7 @@ import numpy as np
 
 from evaluators.errors import BadInput
 from reasoning.core import Sampling
-from reasoning.models.stops import TokenBytes
+from reasoning.models.decoding.stops import TokenBytes
 
 KEPT = 256
 """Compiled forms that a model keeps, at most."""

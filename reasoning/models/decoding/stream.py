@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from evaluators.errors import BadInput
 from reasoning.core import Completion, Prompt, Sampling, SeedPath
 from reasoning.ledger import Ledger
+from reasoning.models.decoding.stops import TokenBytes, Watch
 from reasoning.models.local import LocalModel
-from reasoning.models.stops import TokenBytes, Watch
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from reasoning.models.draft import Draft, Extends, drawn
-from reasoning.models.stepper import Controls
+from reasoning.models.decoding.draft import Draft, Extends, drawn
+from reasoning.models.decoding.stepper import Controls
 
 
 @dataclass(frozen=True)

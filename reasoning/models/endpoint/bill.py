@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reasoning.core import Usage
-from reasoning.models.answers import Choice
+from reasoning.models.endpoint.answers import Choice
 
 
 @dataclass(frozen=True)

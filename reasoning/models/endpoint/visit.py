@@ -15,9 +15,9 @@ import httpx2
 import openai
 
 from evaluators.errors import BadInput, UnknownName
-from reasoning.models.address import Address
-from reasoning.models.faults import fault_of, unreachable
-from reasoning.models.retry import Fault
+from reasoning.models.endpoint.address import Address
+from reasoning.models.endpoint.faults import fault_of, unreachable
+from reasoning.models.endpoint.retry import Fault
 
 TRIES = 4
 """How often a busy server is asked while a model is loaded."""

@@ -4,7 +4,7 @@ All reservations of a call are made before its first await. An attempt that fail
 may have generated (time-out, cut or unreadable answer, 5xx) stays on the ledger at its reserved
 maximum, marked lost, and the next attempt reserves anew; a refused one (429, no connection) spends
 nothing. Prompts are reserved at an upper bound and settled with what the server reports, as far as
-`reasoning.models.bill` believes it. Cancelling closes the request and loses its grants.
+`reasoning.models.endpoint.bill` believes it. Cancelling closes the request and loses its grants.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from evaluators.errors import LabError
 from reasoning.budget import Price
 from reasoning.core import Completion, Prompt, Sampling, SeedPath, TokenScores
 from reasoning.ledger import Ledger
-from reasoning.models.bodies import body, enforces, refuse
-from reasoning.models.call import Call, together
-from reasoning.models.echo import Reading
-from reasoning.models.form import fitting
-from reasoning.models.peek import next_tokens
-from reasoning.models.retry import Backoff, Breaker, Retrier
-from reasoning.models.server import Server
-from reasoning.models.wire import Wire
+from reasoning.models.endpoint.bodies import body, enforces, refuse
+from reasoning.models.endpoint.call import Call, together
+from reasoning.models.endpoint.echo import Reading
+from reasoning.models.endpoint.form import fitting
+from reasoning.models.endpoint.peek import next_tokens
+from reasoning.models.endpoint.retry import Backoff, Breaker, Retrier
+from reasoning.models.endpoint.server import Server
+from reasoning.models.endpoint.wire import Wire
 
 
 class EndpointModel:

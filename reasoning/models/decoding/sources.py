@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from reasoning.models.rows import Rows
+from reasoning.models.decoding.rows import Rows
 
 PREFILL_TOKENS = 16_384
 """Prompt tokens in one forward pass, padding included, at most."""

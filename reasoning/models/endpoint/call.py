@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from evaluators.errors import LabError
 from reasoning.core import Completion, Prompt, Sampling, SeedPath, Usage
 from reasoning.ledger import Grant, Ledger
-from reasoning.models.answers import Broken, Choice, choices, ended
-from reasoning.models.bill import bill
-from reasoning.models.bodies import PATHS, bound, numbered, route_of
-from reasoning.models.faults import TooLong
-from reasoning.models.form import fitting
-from reasoning.models.retry import Fault, ServerFault
+from reasoning.models.endpoint.answers import Broken, Choice, choices, ended
+from reasoning.models.endpoint.bill import bill
+from reasoning.models.endpoint.bodies import PATHS, bound, numbered, route_of
+from reasoning.models.endpoint.faults import TooLong
+from reasoning.models.endpoint.form import fitting
+from reasoning.models.endpoint.retry import Fault, ServerFault
 
 if TYPE_CHECKING:
-    from reasoning.models.endpoint import EndpointModel
+    from reasoning.models.endpoint.model import EndpointModel
 
 T = TypeVar("T")
 

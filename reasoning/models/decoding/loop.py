@@ -15,8 +15,8 @@ from concurrent.futures import Future
 from dataclasses import replace
 
 from evaluators.errors import BadInput, LabError
-from reasoning.models.batch import Batch
-from reasoning.models.stepper import (
+from reasoning.models.decoding.batch import Batch
+from reasoning.models.decoding.stepper import (
     Controls,
     Counters,
     Request,
@@ -25,7 +25,7 @@ from reasoning.models.stepper import (
     Stepper,
     fault_of,
 )
-from reasoning.models.stops import TokenBytes
+from reasoning.models.decoding.stops import TokenBytes
 
 __all__ = ["Controls", "Counters", "DecodeLoop", "Request", "Result", "Scored", "Stepper"]
 

@@ -18,10 +18,10 @@ import httpx2
 import openai
 
 from reasoning.core import BadPrompt
-from reasoning.models.address import Address
-from reasoning.models.answers import Broken
-from reasoning.models.faults import fault_of
-from reasoning.models.retry import Fault
+from reasoning.models.endpoint.address import Address
+from reasoning.models.endpoint.answers import Broken
+from reasoning.models.endpoint.faults import fault_of
+from reasoning.models.endpoint.retry import Fault
 
 
 @dataclass

@@ -22,11 +22,11 @@ import transformers as tf
 
 from evaluators.errors import BadInput, LabError
 from reasoning.core import Finish
-from reasoning.models.batched import plain_scores, positions_of
-from reasoning.models.draw_torch import draw_anywhere
-from reasoning.models.guide import Matcher
-from reasoning.models.stepper import Controls, Counters, Request, Result, Scored
-from reasoning.models.stops import TokenBytes, Watch
+from reasoning.models.decoding.batched import plain_scores, positions_of
+from reasoning.models.decoding.draw_torch import draw_anywhere
+from reasoning.models.decoding.guide import Matcher
+from reasoning.models.decoding.stepper import Controls, Counters, Request, Result, Scored
+from reasoning.models.decoding.stops import TokenBytes, Watch
 
 
 @dataclass

@@ -11,9 +11,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from reasoning.models.draw import draw as numpy_draw
-from reasoning.models.draw import impossible, uniforms
-from reasoning.models.stepper import Controls
+from reasoning.models.decoding.draw import draw as numpy_draw
+from reasoning.models.decoding.draw import impossible, uniforms
+from reasoning.models.decoding.stepper import Controls
 
 
 def draw_anywhere(logits: torch.Tensor, controls: Controls) -> tuple[np.ndarray, np.ndarray]:

@@ -11,8 +11,8 @@ from typing import Any
 
 from evaluators.errors import BadInput
 from reasoning.core import BadPrompt, Prompt, Sampling, SeedPath
-from reasoning.models.form import schema_of
-from reasoning.models.server import Server
+from reasoning.models.endpoint.form import schema_of
+from reasoning.models.endpoint.server import Server
 
 PATHS = {"completions": "/completions", "chat": "/chat/completions"}
 

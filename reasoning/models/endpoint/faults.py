@@ -16,8 +16,8 @@ import openai
 
 from evaluators.errors import BadInput, LabError, UnknownName
 from reasoning.core import BadPrompt
-from reasoning.models.address import Address
-from reasoning.models.retry import Fault, retry_after
+from reasoning.models.endpoint.address import Address
+from reasoning.models.endpoint.retry import Fault, retry_after
 
 
 class TooLong(BadPrompt):

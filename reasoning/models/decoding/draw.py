@@ -11,8 +11,8 @@ import math
 import numpy as np
 
 from evaluators.errors import LabError
-from reasoning.models.kernels import EXACT, compiled, exponent
-from reasoning.models.stepper import Controls
+from reasoning.models.decoding.kernels import EXACT, compiled, exponent
+from reasoning.models.decoding.stepper import Controls
 
 
 @compiled(EXACT)

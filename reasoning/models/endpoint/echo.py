@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from evaluators.errors import LabError
 from reasoning.core import Prompt, TokenScores, Usage
 from reasoning.ledger import Grant, Ledger
-from reasoning.models.answers import Broken
-from reasoning.models.bodies import PATHS, raw_text
-from reasoning.models.call import Held
+from reasoning.models.endpoint.answers import Broken
+from reasoning.models.endpoint.bodies import PATHS, raw_text
+from reasoning.models.endpoint.call import Held
+from reasoning.models.endpoint.retry import Fault, ServerFault
 from reasoning.models.recording import score_key
-from reasoning.models.retry import Fault, ServerFault
 
 if TYPE_CHECKING:
-    from reasoning.models.endpoint import EndpointModel
+    from reasoning.models.endpoint.model import EndpointModel
 
 Read = tuple[tuple[str, ...], tuple[float, ...], int]
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from reasoning.models.batched import BatchedStepper, accepted
+from reasoning.models.decoding.batched import BatchedStepper, accepted
 from reasoning.models.quantise import stored
 
 TOLERANCE = {torch.float32: 1e-3, torch.float16: 0.05, torch.bfloat16: 0.2}

@@ -19,10 +19,10 @@ import numpy as np
 import torch
 from transformers.cache_utils import DynamicCache
 
-from reasoning.models.draw_torch import draw_anywhere
-from reasoning.models.rows import Rows, joined, right_aligned, taken
-from reasoning.models.sources import Source, grouped, longest
-from reasoning.models.stepper import Controls
+from reasoning.models.decoding.draw_torch import draw_anywhere
+from reasoning.models.decoding.rows import Rows, joined, right_aligned, taken
+from reasoning.models.decoding.sources import Source, grouped, longest
+from reasoning.models.decoding.stepper import Controls
 
 KEEP_ROWS = 256
 """Rows that have left whose keys and values are kept, at most."""

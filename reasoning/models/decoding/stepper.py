@@ -1,7 +1,7 @@
 """What the decode loop asks of a model, and what is asked of the loop.
 
 `Stepper` is implemented by `fused.py` (the embedded architecture) and `batched.py` (any causal
-model of transformers); `decode.py` drives either.
+model of transformers); `loop.py` drives either.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from reasoning.core import Finish, Sampling
 
 if TYPE_CHECKING:
-    from reasoning.models.guide import Guide
+    from reasoning.models.decoding.guide import Guide
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from typing import Any
 import torch
 
 from evaluators.errors import BadInput
-from reasoning.models.batched import BatchedStepper, positions_of
-from reasoning.models.decode import DecodeLoop
+from reasoning.models.decoding.batched import BatchedStepper, positions_of
+from reasoning.models.decoding.loop import DecodeLoop
+from reasoning.models.decoding.rehearsal import unbatched
+from reasoning.models.decoding.stops import TokenBytes
 from reasoning.models.local import Loop, Path
 from reasoning.models.quantise import stored
-from reasoning.models.rehearsal import unbatched
-from reasoning.models.stops import TokenBytes
 
 FUSED_PARAMETERS = 30_000_000
 """Beyond this the matrix products dominate, where the libraries under torch do better."""
@@ -63,7 +63,7 @@ def choose(
         own = f"attention={asked} was asked for, it has its own" if asked else None
         reason = own or unfused(model)
         if reason is None:
-            from reasoning.models.fused import FusedStepper
+            from reasoning.models.decoding.fused import FusedStepper
 
             stepper: Any = FusedStepper(model, **rows, share=switches.prefix_cache)
             loop = DecodeLoop(speculating(stepper, switches), pieces)
@@ -87,7 +87,7 @@ def choose(
     if switches.draft is not None:
         raise BadInput(f"model {name} is decoded by generate ({note}), which takes no draft here")
 
-    from reasoning.models.generate import GenerateLoop
+    from reasoning.models.decoding.generate import GenerateLoop
 
     loop = GenerateLoop(model, pieces, eos_ids=eos_ids, **rows)
     return Route(loop, "generate", note, limit)
@@ -97,8 +97,8 @@ def speculating(stepper: Any, switches: Speedups) -> Any:
     """The stepper itself, or one that verifies what a draft proposes to it."""
     if switches.draft is None:
         return stepper
-    from reasoning.models.draft import ModelDraft, NgramDraft
-    from reasoning.models.speculative import SpeculativeStepper
+    from reasoning.models.decoding.draft import ModelDraft, NgramDraft
+    from reasoning.models.decoding.speculative import SpeculativeStepper
 
     if isinstance(switches.draft, str):
         draft: Any = NgramDraft()
@@ -109,7 +109,7 @@ def speculating(stepper: Any, switches: Speedups) -> Any:
 
 def proposing(model: Any, max_rows: int, share: bool) -> Any:
     """The stepper of a draft model, fused where that holds."""
-    from reasoning.models.fused import FusedStepper, eos_of
+    from reasoning.models.decoding.fused import FusedStepper, eos_of
 
     if unfused(model) is None:
         return FusedStepper(model, max_rows, share=share)
@@ -138,6 +138,6 @@ def unfused(model: Any) -> str | None:
         return f"it has {size / 1e6:.0f} million parameters, the fused path is for small models"
     if stored(model):
         return "its weights are kept in fewer bits, the fused path has float32 ones"
-    from reasoning.models.fused import unsupported
+    from reasoning.models.decoding.fused import unsupported
 
     return unsupported(model)

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from evaluators.errors import BadInput
-from reasoning.models.draw import draw_rows, logprobs_of
-from reasoning.models.kernels import forward
-from reasoning.models.packed import pack, space, unsupported
-from reasoning.models.prefix import Place, PrefixPool
-from reasoning.models.stepper import Controls
+from reasoning.models.decoding.draw import draw_rows, logprobs_of
+from reasoning.models.decoding.kernels import forward
+from reasoning.models.decoding.packed import pack, space, unsupported
+from reasoning.models.decoding.prefix import Place, PrefixPool
+from reasoning.models.decoding.stepper import Controls
 
 CHUNK = 256  # token rows of one call
 READERS = 64  # sequences scored side by side

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numba
 import numpy as np
 
-from reasoning.models.packed import BLOCK
+from reasoning.models.decoding.packed import BLOCK
 
 if TYPE_CHECKING:
-    from reasoning.models.packed import Space, Weights
+    from reasoning.models.decoding.packed import Space, Weights
 
 EXACT = {"contract"}  # fused multiply-add, no reordering of sums
 LANES = {*EXACT, "reassoc", "nsz", "nnan"}  # a row's own sums may be split into vector lanes

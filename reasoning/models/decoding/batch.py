@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from reasoning.core import Finish
-from reasoning.models.guide import Guide, Matcher
-from reasoning.models.stepper import Controls, Request, Result, Stepper
-from reasoning.models.stops import TokenBytes, Watch
+from reasoning.models.decoding.guide import Guide, Matcher
+from reasoning.models.decoding.stepper import Controls, Request, Result, Stepper
+from reasoning.models.decoding.stops import TokenBytes, Watch
 
 
 @dataclass

@@ -15,10 +15,10 @@ from typing import Any, Literal
 
 from evaluators.errors import BadInput
 from reasoning.core import Sampling
-from reasoning.models.answers import Broken, Choice, choices
-from reasoning.models.bodies import PATHS, guide
-from reasoning.models.server import Route, Server
-from reasoning.models.visit import Visit
+from reasoning.models.endpoint.answers import Broken, Choice, choices
+from reasoning.models.endpoint.bodies import PATHS, guide
+from reasoning.models.endpoint.server import Route, Server
+from reasoning.models.endpoint.visit import Visit
 
 TEXT = "1 2 3 4 5 6 7"
 LENGTH = 8
