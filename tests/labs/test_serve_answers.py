@@ -105,7 +105,7 @@ def test_token_ids_say_the_same_as_the_text(tiny_server: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "stop", [["\n"], ["-5\n", "\n"], ["-5\n", "-5"], ["zz", "*2-5\n1"]], ids=repr
+    "stop", [["\n"], ["-5\n", "\n"], ["</think", "</th"], ["zz", "*2-5\n1"]], ids=repr
 )
 def test_a_stop_string_is_named_and_kept_where_it_is_asked_for(
     tiny_server: Any, stop: list[str]
