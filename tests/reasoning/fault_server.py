@@ -212,7 +212,7 @@ class _Handler(BaseHTTPRequestHandler):
             "negative-usage": {**usage, "completion_tokens": -5, "prompt_tokens": -1},
             "large-usage": {**usage, "completion_tokens": 10**9, "prompt_tokens": 10**9},
             "text-usage": {"prompt_tokens": "many", "completion_tokens": [3]},
-            "small-usage": {**usage, "completion_tokens": 0},
+            "small-usage": {**usage, "completion_tokens": 0, "total_tokens": len(prompt)},
             "no-usage": None,
         }
         usage = wrong.get(fault or "", usage)
