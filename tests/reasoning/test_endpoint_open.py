@@ -69,12 +69,36 @@ def test_without_a_url_it_is_the_environments_or_openais_own(monkeypatch):
     assert read_address("gpt-x").bases == ("http://127.0.0.1:9/v1",)
 
 
+def test_a_scheme_in_capitals_and_blanks_behind_an_address_are_no_fault():
+    assert read_address("tiny@HTTP://127.0.0.1:8000/v1 ").bases == ("http://127.0.0.1:8000/v1",)
+
+
+def test_a_line_end_behind_a_key_is_none_of_it(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", f"{KEY}\r\n")
+    assert read_address("tiny@http://127.0.0.1/v1").key == KEY
+
+
+@pytest.mark.parametrize("key", [f"{KEY} and", f"{KEY}\nX-Other: 1", f"{KEY}é", f"{KEY}\x7f"])
+def test_a_key_that_no_header_carries_is_refused_and_not_shown(monkeypatch, key):
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with FaultServer() as server, pytest.raises(BadInput, match="OPENAI_API_KEY") as error:
+        load_model(f"openai:{server.model}@{server.url}")
+    assert KEY[:12] not in "".join(traceback.format_exception(error.value))
+
+
 WRONG = {
     "tiny@localhost:8000/v1": "lacks http://",
     "tiny@10.0.0.7": "lacks http://",
     "tiny@http://user:word@127.0.0.1/v1": "holds a name or password: put the key into",
     "tiny@http://127.0.0.1/v1?key=1": "must end before",
     "tiny@http:///v1": "no address of a server",
+    "tiny@http://[::1/v1": "no address of a server",
+    "tiny@http://127.0.0.1:eighty/v1": "no address of a server",
+    "tiny@http://local host:8000/v1": "no address of a server",
+    "tiny@http:/127.0.0.1:8000/v1": "names no model at a URL",
+    "tiny@ftp://127.0.0.1/v1": "names no model at a URL",
+    "@http://127.0.0.1/v1": "names no model at a URL",
+    "tiny@": "names no model at a URL",
     "gpt@https://api.example.org/v1": "no key for api.example.org: set .*OPENAI_API_KEY.*key_env",
 }
 
@@ -222,6 +246,9 @@ OPTIONS = {
     "can": ({"can": "contine"}, "unknown ability in option can 'contine'. Did you mean 'continue'"),
     "profile": ({"profile": "vlm"}, "unknown profile 'vlm'. Did you mean 'vllm'"),
     "timeout": ({"timeout": 0}, "option timeout is seconds above 0"),
+    "endless": ({"timeout": float("inf")}, "option timeout is seconds above 0"),
+    "context": ({"context": "4k"}, "option context must be a whole number of 1 or more"),
+    "no number": ({**PRICES, "price_prompt": float("nan")}, "option price_prompt is dollars"),
     "retries": ({"retries": -1}, "option retries must be a whole number"),
     "concurrency": ({"concurrency": 0}, "option concurrency must be a whole number of 1 or more"),
     "price": ({"price_prompt": 1.0}, "needs both price_prompt and price_completion"),

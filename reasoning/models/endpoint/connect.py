@@ -36,7 +36,7 @@ def connect(
     back-off and `sleep` waits that many seconds. Raises LabError in one sentence where the server,
     the model or the key is not there.
     """
-    timeout, concurrency = _limits(options)
+    timeout, concurrency, context = _limits(options)
     backoff = Backoff(retries=options.get("retries", Backoff.retries))
     prices = _price(options)
     can = abilities(options["can"]) if "can" in options else None
@@ -58,19 +58,22 @@ def connect(
     return EndpointModel(
         name, wire, server, dialect=dialect, price=prices or _listed(entry),
         flops_per_token=_number(entry.get("flops_per_token")),
-        context=options.get("context") or int(_number(entry.get("max_model_len"))) or None,
+        context=context or int(_number(entry.get("max_model_len"))) or None,
         probe=cost, backoff=backoff, rng=rng, sleep=sleep,
     )  # fmt: skip
 
 
-def _limits(options: Mapping[str, Any]) -> tuple[float, int]:
-    """Seconds for an attempt, and requests in flight. Raises BadInput."""
+def _limits(options: Mapping[str, Any]) -> tuple[float, int, int | None]:
+    """Seconds for an attempt, requests in flight, tokens of context. Raises BadInput."""
     timeout, concurrency = options.get("timeout", 300.0), options.get("concurrency", 32)
-    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout > 0:
-        raise BadInput(f"option timeout is seconds above 0, not {timeout!r}")
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 < timeout < 1e6:
+        raise BadInput(f"option timeout is seconds above 0 (below 1000000), not {timeout!r}")
     if type(concurrency) is not int or concurrency < 1:
         raise BadInput(f"option concurrency must be a whole number of 1 or more: {concurrency!r}")
-    return float(timeout), concurrency
+    context = options.get("context")
+    if context is not None and (type(context) is not int or context < 1):
+        raise BadInput(f"option context must be a whole number of 1 or more: {context!r}")
+    return float(timeout), concurrency, context
 
 
 def _server(
@@ -107,7 +110,7 @@ def _price(options: Mapping[str, Any]) -> Price | None:
     if not given:
         return None
     for key, value in given.items():
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e9:
             raise BadInput(f"option {key} is dollars per million tokens, 0 or more: {value!r}")
     if "price_prompt" not in given or "price_completion" not in given:
         raise BadInput("a price needs both price_prompt and price_completion (price_cached may be)")
@@ -125,4 +128,4 @@ def _listed(entry: Mapping[str, Any]) -> Price | None:
 
 
 def _number(value: Any) -> float:
-    return float(value) if isinstance(value, (int, float)) and value > 0 else 0.0
+    return float(value) if isinstance(value, (int, float)) and 0 < value < 1e300 else 0.0
