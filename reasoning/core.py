@@ -48,10 +48,19 @@ class Prompt:
     prefix_ids: tuple[int | str, ...] | None = None
 
     def extended(self, completion: Completion) -> Prompt:
-        """This prompt with a completion appended to the assistant's turn."""
+        """This prompt with a completion appended to the assistant's turn.
+
+        The ids go on as long as they say the text: an end of sequence is left out, and a completion
+        that a stop string ended is appended as its text, because its last tokens say more.
+        """
         ids: tuple[int | str, ...] | None = None
         if completion.token_ids is not None and (self.prefix_ids is not None or not self.prefix):
-            ids = (self.prefix_ids or ()) + completion.token_ids
+            more: tuple[int | str, ...] = completion.token_ids
+            if completion.finish == "eos":
+                more = more[:-1]
+            elif completion.finish == "stop":
+                more = (completion.text,) if completion.text else ()
+            ids = (self.prefix_ids or ()) + more
         return Prompt(self.messages, self.prefix + completion.text, ids)
 
     def forced(self, text: str) -> Prompt:

@@ -170,8 +170,6 @@ class _Work:
     def _keep(self, key: str, found: Completion) -> None:
         self.keys.append(key)
         self.steps.append(step_of(found))
-        if found.finish == "eos" and found.token_ids:  # the turn goes on, or is not looked at
-            found = replace(found, token_ids=found.token_ids[:-1])
         self.prompt = self.prompt.extended(found)
 
     def _suppress(self, key: str, found: Completion, marked: bool) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from reasoning.core import Completion, Message, Prompt, Sampling, Usage
+from reasoning.core import Completion, Finish, Message, Prompt, Sampling, SeedPath, Usage
+from reasoning.ledger import Ledger
+from reasoning.loop import run
 from reasoning.models import load_model
 
 ASKED = (Message("user", "(3+4)*2-5<think>"),)
@@ -32,6 +36,45 @@ def test_forced_text_is_encoded_by_itself_between_ids() -> None:
     )
     expected = [*plain("(3+4)*2-5<think>"), *ids, *plain("\n9"), ids[0]]
     assert encode(forced) == expected
+
+
+@pytest.mark.parametrize(
+    ("finish", "text", "ids", "more"),
+    [
+        ("length", "7;", (42, 43), (42, 43)),
+        ("boundary", "7;", (42, 43), (42, 43)),
+        ("budget", "7;", (42, 43), (42, 43)),
+        ("eos", "7", (42, 1), (42,)),
+        ("eos", "", (1,), ()),
+        ("stop", "7", (42, 43), ("7",)),
+        ("stop", "", (43,), ()),
+    ],
+)
+def test_the_ids_of_a_continued_prompt_say_its_text(
+    finish: Finish, text: str, ids: tuple[int, ...], more: tuple[int | str, ...]
+) -> None:
+    drawn = Completion(text, finish, Usage(3, 0, len(ids)), ids, (-0.5,) * len(ids))
+    after = Prompt(ASKED, "1", (40,)).extended(drawn)
+    assert (after.prefix, after.prefix_ids) == ("1" + text, (40, *more))
+
+
+def test_what_a_stop_string_cut_is_not_read_when_the_model_goes_on() -> None:
+    model: Any = load_model("tiny")
+
+    def ask(prompt: Prompt, **how: Any) -> Completion:
+        sampling = Sampling(temperature=0.0, **how)
+        return run(model.generate(prompt, sampling, Ledger(), SeedPath(0)))[0]
+
+    whole = ask(Prompt(ASKED))
+    assert whole.finish == "eos"
+    stopped = ask(Prompt(ASKED), stop=("</think>",))
+    assert stopped.finish == "stop" and whole.text.startswith(stopped.text + "</think>")
+    for ended in (stopped, whole):
+        said = Prompt(ASKED).extended(ended)
+        assert model.encode(said) == model.encode(Prompt(ASKED, ended.text))
+    again = ask(Prompt(ASKED).extended(stopped).forced("</think>"))
+    assert stopped.text + "</think>" + again.text == whole.text
+    model.close()
 
 
 def test_a_prompt_without_messages_is_raw_text() -> None:
