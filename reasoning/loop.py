@@ -88,8 +88,8 @@ class Handle(Generic[T]):
         self._task.add_done_callback(self._end)
 
     def _cancel(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
+        if self._task is not None:  # work that was never entered could not say how it ended
+            asyncio.get_running_loop().call_soon(self._task.cancel)
 
     def _end(self, task: asyncio.Task[T]) -> None:
         if task.cancelled():

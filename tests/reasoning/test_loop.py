@@ -8,7 +8,7 @@ import time
 import pytest
 
 from evaluators.errors import LabError
-from reasoning.loop import Handle, inside, run, start
+from reasoning.loop import Handle, inside, lab_loop, run, start
 
 
 async def work(value, seconds=0.0):
@@ -83,6 +83,21 @@ def test_a_handle_reports_progress_and_stops():
         handle.result(5)
     assert handle.done()
     assert isinstance(handle, Handle)
+
+
+def test_work_that_is_stopped_before_it_began_still_says_how_it_ended():
+    async def catches():
+        try:
+            await asyncio.sleep(30)
+        except asyncio.CancelledError:
+            return "what there was"
+
+    gate = threading.Event()
+    lab_loop().call_soon_threadsafe(gate.wait)  # until then nothing begins
+    handle = start(catches())
+    handle.stop()
+    gate.set()
+    assert handle.result(5) == "what there was"
 
 
 def test_ctrl_c_waits_until_the_work_has_ended():
