@@ -10,7 +10,7 @@ from typing import Any
 
 import uvicorn
 
-from evaluators.errors import BadInput
+from evaluators.errors import BadInput, LabError
 from labs.server.app import build
 from labs.server.limits import Limits
 from labs.server.models import Served, named
@@ -84,7 +84,9 @@ class Server:
         self.stop()
 
     def start(self) -> Server:
-        """Serve in a thread; returns when it listens."""
+        """Serve in a thread; returns when it listens. Raises LabError for one that has ended."""
+        if self._socket.fileno() < 0:
+            raise LabError(f"the server at {self.url} has ended; make another")
         self._thread = threading.Thread(target=self.run, name="serve", daemon=True)
         self._thread.start()
         self._listening.wait()
@@ -125,9 +127,10 @@ def _loopback(host: str) -> bool:
 def _bound(host: str, port: int) -> socket.socket:
     try:
         where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        made = socket.socket(where[0][0], socket.SOCK_STREAM)
+        made = socket.socket(*where[0][:3])  # without its protocol asyncio leaves Nagle's delay on
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind(where[0][4])
+        made.listen(2048)  # until one of them listens, two can be bound to one address
     except (OSError, OverflowError) as error:
         raise BadInput(
             f"cannot serve at {host}:{port} ({error}); name another --port, 0 for any free one"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ import httpx
 import openai
 import pytest
 
-from evaluators.errors import BadInput
+from evaluators.errors import BadInput, LabError
 from labs.cli import main
 from labs.server.limits import Limits
 from labs.server.listen import Server
@@ -97,6 +98,28 @@ def test_a_port_that_is_taken_is_said_at_once(capsys: pytest.CaptureFixture[str]
     with Server(Scripted()) as server:
         assert main(["serve", "tiny", "--port", str(server.port)]) == 2
     assert "--port" in capsys.readouterr().err
+
+
+def test_two_servers_that_load_at_once_do_not_share_a_port() -> None:
+    first = Server(Scripted())
+    with pytest.raises(BadInput, match="--port"):
+        Server(Scripted(), port=first.port)
+    first.close()
+
+
+def test_a_server_that_has_ended_does_not_seem_to_start_again() -> None:
+    with Server(Scripted()) as server:
+        pass
+    with pytest.raises(LabError, match="has ended; make another"):
+        server.start()
+
+
+def test_an_answer_in_two_packets_does_not_wait_for_the_first_to_be_confirmed() -> None:
+    with Server(Scripted()) as server, httpx.Client() as kept:
+        kept.get(f"{server.url}/models")
+        [open_one] = server._uvicorn.server_state.connections
+        sock = open_one.transport.get_extra_info("socket")  # type: ignore[union-attr]
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 @pytest.mark.parametrize(
