@@ -59,7 +59,7 @@ def read_address(rest: str, key_env: str = "OPENAI_API_KEY") -> Address:
         bases: tuple[str, ...] = (given,)
     else:
         bases = (given, given + "/v1") if path else (given + "/v1", given)
-    local = _loopback(parts.hostname)
+    local = _loopback(parts.hostname or "")
     key = _key(key_env)
     if key is None and not local:
         raise BadInput(
