@@ -76,9 +76,15 @@ def check(asked: Asked, model: LanguageModel) -> list[Ready]:
             raise bad(f"{model.name} cannot draw by {name}; leave it out", name)
     if isinstance(model, LocalModel):
         return [_ready(prompt, model, asked) for prompt in asked.prompts]
-    for name, wanted in (("echo", asked.echo), ("logprobs", asked.logprobs is not None)):
+    for name, wanted in (
+        ("echo", asked.echo),
+        ("logprobs", asked.logprobs is not None),
+        ("prompt as token ids", any(p.prefix_ids is not None for p in asked.prompts)),
+        # which of several ended the text is not told, so it cannot be put back
+        ("include_stop_str_in_output of several", asked.include_stop and len(asked.stop) > 1),
+    ):
         if wanted:
-            raise bad(f"{name} needs a model in the server's own process", name)
+            raise bad(f"{name} needs a model in the server's own process", name.split()[0])
     return [Ready(prompt) for prompt in asked.prompts]
 
 

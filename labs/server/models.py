@@ -56,7 +56,6 @@ class Served:
             "dialect": model.dialect,
             "flops_per_token": model.flops_per_token,
             "price": None,
-            "can": sorted(model.can),
         }
 
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from evaluators.answers import canonical, extract
-from evaluators.errors import BadInput
+from evaluators.errors import BadInput, UnknownName
 from evaluators.problem import Problem
 from evaluators.tasks.base import Dialect, Format, Task
 from evaluators.verdict import Verifier
@@ -35,6 +35,9 @@ from search.strategies import STRATEGIES, knows, label, options, parse, refuse_u
 
 DRAWING = ("temperature", "top_k", "top_p", "min_p", "max_tokens")
 """Fields of a request that are settings of a strategy as well."""
+
+SHOTS = 64
+"""The most worked examples of a request: making them holds up all other requests."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +181,13 @@ def _strategy(name: str, given: Any, asked: Asked, task: Task, model: LanguageMo
             raise bad(f"{field} is how a task asks; name the task", f"strategy.{field}")
         if "scorer" in known and "scorer" not in settings:
             settings["scorer"] = "likelihood" if "logprobs" in model.can else "vote"
-    return parse(f"{name}({','.join(f'{k}={_written(k, v)}' for k, v in settings.items())})")
+    for field in settings:
+        if field not in known:
+            raise UnknownName(f"option of {name}", field, known)
+    made = parse(f"{name}({','.join(f'{k}={_written(k, v)}' for k, v in settings.items())})")
+    if getattr(made, "shots", 0) > SHOTS:
+        raise bad(f"a request may ask for at most {SHOTS} worked examples", "strategy.shots")
+    return made
 
 
 def _written(name: str, value: Any) -> str:

@@ -162,3 +162,18 @@ def test_a_large_body_is_refused() -> None:
         answer = post(server, "completions", model="scripted", prompt="x" * 1000)
         assert answer.status_code == 413 and "1000 bytes" in answer.json()["error"]["message"]
         assert post(server, "completions", model="scripted", prompt="x" * 800).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "field",
+    [{"prompt": [1, 2]}, {"include_stop_str_in_output": True, "stop": ["a", "b"]}, {"echo": True},
+     {"logprobs": 0}],
+    ids=lambda field: next(iter(field)),
+)  # fmt: skip
+def test_what_a_model_elsewhere_cannot_tell_is_refused_and_not_made_up(
+    field: dict[str, Any],
+) -> None:
+    with Server(scripted := Scripted()) as server:
+        refused = post(server, "completions", **{"model": "scripted", "prompt": "?", **field})
+        assert refused.status_code == 400 and scripted.seen == []
+        assert refused.json()["error"]["param"] == next(iter(field))

@@ -128,6 +128,7 @@ def test_without_a_task_best_of_n_takes_a_scorer_that_needs_none(tiny_server: An
         ("best-of-n", {"strategy": {"n": 2, "scorer": "verifier"}}, "likelihood"),
         ("best-of-n", {"strategy": {"n": 2, "scorer": "nope"}}, "unknown scorer"),
         ("best-of-n", {"strategy": {"m": 2}}, "unknown option"),
+        ("best-of-n", {"strategy": {"n=2,temperature": 1}}, "unknown option"),
         ("best-of-n", {"strategy": {"n": [2]}}, "strategy.n"),
         ("best-of-n", {"strategy": {"n": 0}}, "1 or more"),
         ("best-of-n", {"strategy": {"n": 2, "role": "terse"}}, "name the task"),
@@ -159,6 +160,13 @@ def test_what_cannot_work_is_refused_with_the_strategys_own_sentence(
     assert answer.status_code == 400, answer.text
     assert said in answer.json()["error"]["message"]
     assert health(tiny_server)["models"] == before
+
+
+def test_a_request_cannot_hold_up_the_server_with_worked_examples(tiny_server: Any) -> None:
+    turns, settings = [{"role": "user", "content": "(3+4)*2"}], {"n": 2, "shots": 10**9}
+    answer = post(tiny_server, "chat/completions", model="tiny/best-of-n", messages=turns,
+                  task="expressions", strategy=settings)  # fmt: skip
+    assert answer.status_code == 400 and "at most 64 worked examples" in answer.text
 
 
 def test_the_servers_own_cap_ends_a_strategy(tiny_server: Any) -> None:
