@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -22,11 +22,15 @@ import transformers as tf
 
 from evaluators.errors import BadInput, LabError
 from reasoning.core import Finish
+from reasoning.models.decoding.at_exit import close_at_exit
 from reasoning.models.decoding.batched import plain_scores, positions_of
 from reasoning.models.decoding.draw_torch import draw_anywhere
 from reasoning.models.decoding.guide import Matcher
+from reasoning.models.decoding.loop import IDLE
 from reasoning.models.decoding.stepper import Controls, Counters, Request, Result, Scored
 from reasoning.models.decoding.stops import TokenBytes, Watch
+
+CLOSED = "the model is closed; load it again"
 
 
 @dataclass
@@ -106,13 +110,14 @@ class Draws(tf.LogitsProcessor):
 
 
 class Over(tf.StoppingCriteria):
-    """Tells `generate` which rows have ended or were cancelled."""
+    """Tells `generate` which rows have ended or were cancelled: all, once `closed` says so."""
 
-    def __init__(self, rows: Sequence[Row]) -> None:
-        self.rows = rows
+    def __init__(self, rows: Sequence[Row], closed: Callable[[], bool]) -> None:
+        self.rows, self.closed = rows, closed
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
-        return torch.tensor([row.over for row in self.rows], device=input_ids.device)
+        over = [self.closed() or row.over for row in self.rows]
+        return torch.tensor(over, device=input_ids.device)
 
 
 class GenerateLoop:
@@ -131,6 +136,7 @@ class GenerateLoop:
         self._change = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closed = False
+        close_at_exit(self)
 
     @property
     def counters(self) -> Counters:
@@ -145,13 +151,15 @@ class GenerateLoop:
         """Log-probabilities of `ids[start:]`."""
         return self._enqueue((tuple(ids), start))
 
-    def close(self) -> None:
-        """Finish the call in progress, then stop; what waits fails."""
+    def close(self, wait: float | None = None) -> None:
+        """Fail what is left and end the thread after the token in progress, for which it waits
+        (at most so many seconds). Also done when the interpreter ends."""
         with self._change:
             self._closed = True
             self._change.notify()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join()
+            thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(wait)
 
     # -- inside -----------------------------------------------------------------------
 
@@ -159,7 +167,7 @@ class GenerateLoop:
         future: Future[Any] = Future()
         with self._change:
             if self._closed:
-                raise LabError("this model was closed; load it again")
+                raise LabError(CLOSED)
             self._waiting.append((work, future))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="generate", daemon=True)
@@ -170,10 +178,12 @@ class GenerateLoop:
     def _run(self) -> None:
         while True:
             with self._change:
-                self._change.wait_for(lambda: self._waiting or self._closed)
+                if not self._change.wait_for(lambda: self._waiting or self._closed, IDLE):
+                    self._thread = None  # nothing holds a loop that its owner has dropped
+                    return
                 if self._closed:
                     for _, future in self._waiting:
-                        answer(future, error=LabError("this model was closed; load it again"))
+                        answer(future, error=LabError(CLOSED))
                     self._waiting.clear()
                     return
                 batch = self._take()
@@ -231,7 +241,7 @@ class GenerateLoop:
             attention_mask=torch.ones_like(ids),
             generation_config=config,
             logits_processor=tf.LogitsProcessorList([draws]),
-            stopping_criteria=tf.StoppingCriteriaList([Over(rows)]),
+            stopping_criteria=tf.StoppingCriteriaList([Over(rows, lambda: self._closed)]),
         )
         self._count(
             requests=len(rows),
@@ -240,6 +250,8 @@ class GenerateLoop:
             steps=draws.steps,
         )
         for row in rows:
+            if self._closed and not row.over:
+                row.error = LabError(CLOSED)
             text = self.pieces.bytes(row.ids)[: row.keep].decode("utf-8", "replace")
             result = Result(
                 tuple(row.ids), tuple(row.logprobs), row.finish or "length", text, len(prompt), 0

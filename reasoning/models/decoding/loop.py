@@ -15,6 +15,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 
 from evaluators.errors import BadInput, LabError
+from reasoning.models.decoding.at_exit import close_at_exit
 from reasoning.models.decoding.batch import Batch
 from reasoning.models.decoding.stepper import (
     Controls,
@@ -52,6 +53,7 @@ class DecodeLoop:
         self._thread: threading.Thread | None = None
         self._counters = Counters()
         self._batch = Batch(stepper, pieces)
+        close_at_exit(self)
 
     @property
     def counters(self) -> Counters:
@@ -85,14 +87,15 @@ class DecodeLoop:
             self._put(self._readings, (ids, start, future), future)
         return future
 
-    def close(self) -> None:
-        """Cancel what is left and end the thread."""
+    def close(self, wait: float | None = None) -> None:
+        """Cancel what is left and end the thread after the step in progress, for which it waits
+        (at most so many seconds). Also done when the interpreter ends."""
         with self._wake:
             self._closed = True
             self._wake.notify()
             thread = self._thread
         if thread is not None and thread is not threading.current_thread():  # a future's callback
-            thread.join()
+            thread.join(wait)
 
     def _put(self, queue: deque, item: tuple, future: Future) -> None:
         with self._wake:
