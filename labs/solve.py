@@ -57,8 +57,10 @@ def solve(
 ) -> tuple[Solution, Ledger]:
     """Spend `tokens` on the problem by a strategy, given as text (`"best-of-n(n=8)"`).
 
-    Raises UnknownName, and BadInput where strategy, task and model do not fit together.
+    Raises UnknownName, BadInput where strategy, task and model do not fit together, and CallFailed
+    where the model fails (a server that is gone).
     """
+    from reasoning.logged import LoggedModel
     from reasoning.loop import run as wait
     from search.strategies import parse, refuse_unfit
 
@@ -66,7 +68,7 @@ def solve(
     refuse_unfit(chosen, asked.task, model)
     ledger = Ledger(Budget(tokens=tokens))
     path = SeedPath(seed, (asked.problem.id,))
-    context = Context(asked.task, model, ledger, path)
+    context = Context(asked.task, LoggedModel(model), ledger, path)
     return wait(chosen.solve(asked.problem, context)), ledger
 
 

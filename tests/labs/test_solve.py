@@ -8,6 +8,9 @@ import pytest
 
 from labs.cli import main
 from labs.solve import ask
+from reasoning.models import MODELS
+from reasoning.models.endpoint.retry import ServerFault
+from tests.labs.serving import Scripted
 
 
 @pytest.mark.parametrize(
@@ -60,3 +63,14 @@ def test_what_cannot_be_read_is_one_line_and_exit_2(
     captured = capsys.readouterr().err
     assert said in captured
     assert len(captured.splitlines()) == 1
+
+
+def test_a_server_that_is_gone_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(MODELS, "gone", lambda: Scripted(fault=ServerFault("nobody is there")))
+    line = ["solve", "countdown", "3 5=8", "--model", "gone", "--strategy", "direct"]
+    assert main(line) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "reasonlab: a call of model 'scripted' failed: nobody is there"
+    ]
