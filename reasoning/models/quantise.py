@@ -55,17 +55,24 @@ def settings(weights: str, config: Any, target: Any) -> dict[str, Any]:
 def unpackable(model: Any, cpu: bool) -> list[str]:
     """Names of the linear layers that stay in float: the output head and, on a processor, those
     whose rows are no whole number of blocks (bitsandbytes 0.50 scales them by the wrong block)."""
-    import torch
-
-    def uneven(layer: Any) -> bool:
-        return bool(layer.in_features % BLOCK or layer.out_features % LINES)
-
     head = model.get_output_embeddings()
-    return [
-        name
-        for name, layer in model.named_modules()
-        if layer is head or (cpu and isinstance(layer, torch.nn.Linear) and uneven(layer))
-    ]
+    loose = []
+    for name, layer in model.named_modules():
+        size = linear_size(layer)
+        if layer is head or (cpu and size and (size[0] % BLOCK or size[1] % LINES)):
+            loose.append(name)
+    return loose
+
+
+def linear_size(layer: Any) -> tuple[int, int] | None:
+    """Inputs and outputs of a linear layer that bitsandbytes would replace (GPT-2's transposed kind
+    too); `None` for any other layer, packed ones included."""
+    from torch.nn import Linear
+    from transformers.pytorch_utils import Conv1D
+
+    if type(layer) is Linear:
+        return layer.in_features, layer.out_features
+    return (layer.nx, layer.nf) if isinstance(layer, Conv1D) else None
 
 
 def stored(model: Any) -> bool:
@@ -75,13 +82,11 @@ def stored(model: Any) -> bool:
 
 def kept_float(model: Any) -> list[str]:
     """Kinds of linear layers that stayed in float though they are not the output head."""
-    import torch
-
     head = model.get_output_embeddings()
     names = [
         name.rpartition(".")[2]
         for name, layer in model.named_modules()
-        if type(layer) is torch.nn.Linear and layer is not head
+        if linear_size(layer) and layer is not head
     ]
     return [f"{names.count(kind)} {kind}" for kind in dict.fromkeys(names)]
 

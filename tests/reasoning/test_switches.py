@@ -263,6 +263,24 @@ def test_nf4_weights_are_near_and_what_does_not_pack_stays_float() -> None:
     assert len(drawn(model)) == 6
 
 
+def test_layers_of_gpt2_that_do_not_pack_stay_float(tmp_path: Path) -> None:
+    pytest.importorskip("bitsandbytes")
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    whole: Any = load_model("tiny")
+    words = len(whole.tokenizer)
+    config = GPT2Config(
+        vocab_size=words, n_layer=1, n_head=4, n_embd=32, n_positions=64, n_inner=64
+    )
+    GPT2LMHeadModel(config).save_pretrained(tmp_path)
+    whole.tokenizer.save_pretrained(tmp_path)
+    model: Any = load_model(f"hf:{tmp_path}", weights="nf4")
+    # rows of 32 are half a block of 64; only the second layer of the MLP has rows of 64
+    assert "still in float: 1 c_attn, 1 c_proj, 1 c_fc" in model.note
+    ids = torch.arange(5)[None]
+    assert model.torch_model(input_ids=ids).logits.isfinite().all()
+
+
 def test_a_draft_proposes_to_packed_weights_too() -> None:
     pytest.importorskip("bitsandbytes")
     alone: Any = load_model("tiny", weights="int8")
