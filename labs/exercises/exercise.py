@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class Case:
@@ -40,7 +42,10 @@ class Report:
 
 
 def same(got: Any, want: Any) -> bool:
-    """Equality, with numbers to one part in a million; a truth value equals no number."""
+    """Equality, with numbers to one part in a million; a truth value equals no number. An array or
+    number of numpy is taken as the list or number that it holds."""
+    if isinstance(got, np.generic | np.ndarray):
+        got = got.tolist()
     if isinstance(got, bool) or isinstance(want, bool):
         return type(got) is type(want) and got == want
     if isinstance(want, int | float) and isinstance(got, int | float):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import combinations
 
+import numpy as np
 import pytest
 
 from evaluators.errors import UnknownName
@@ -75,4 +76,11 @@ def test_true_is_not_one_and_numbers_have_tolerance() -> None:
     assert same(0.3, 0.1 + 0.2)
     assert same((1, 2), [1, 2])
     assert not same("4", 4)
+
+
+def test_an_array_is_as_good_as_the_list_that_it_holds() -> None:
+    assert same(np.array([0.25, 0.75]), [0.25, 0.75])
+    assert same((np.int64(3), [np.float32(0.5)]), (3, [0.5]))
+    assert not same(np.array([0.75, 0.25]), [0.25, 0.75])
+    assert not same(np.array([1, 0]), [True, False])
     assert not attempt(Exercise("f", abs, [Case((-1,), 1.0, "")], {}), lambda x: x).passed
