@@ -79,6 +79,7 @@ class Answers:
         prompt = asked(self.prompt.value)
         for column in self._columns:
             column.value = "<em>writing …</em>"
+        self.completions.clear()
         self._handles = [start(ask(arm, prompt)) for arm in self.arms]
         worker = threading.Thread(target=self._collect, args=(prompt,), name="answers", daemon=True)
         worker.start()

@@ -107,6 +107,24 @@ def test_asking_again_asks_the_new_prompt(tiny: Any) -> None:
     assert answers.completions["one"] != first
 
 
+def test_an_arm_that_fails_when_asked_again_has_no_answers_of_the_last_time(tiny: Any) -> None:
+    class Once:
+        name, can, dialect, flops_per_token = "once", frozenset(), "compact", 0.0
+        calls = 0
+
+        async def generate(self, *args: Any) -> Any:
+            self.calls += 1
+            if self.calls > 1:
+                raise LabError("gone")
+            return await tiny.generate(*args)
+
+    answers = Answers([Arm("once", Once(), Sampling(max_tokens=5))], TEXT)  # type: ignore[arg-type]
+    assert answers.wait(30) and answers.completions
+    answers.button.click()
+    assert answers.wait(30)
+    assert answers.completions == {}
+
+
 # -- context window and cost ----------------------------------------------------------------
 
 
