@@ -154,14 +154,19 @@ def test_a_cancelled_row_is_freed_and_its_tokens_are_counted(start: Any) -> None
     assert loop.counters.requests == 2  # the one that waited was never begun
 
 
-def test_an_error_fails_the_rows_in_progress_and_the_loop_goes_on(start: Any) -> None:
+class Panic(BaseException):
+    """What a library in Rust raises is no Exception."""
+
+
+@pytest.mark.parametrize("kind", [ValueError, Panic])
+def test_an_error_fails_the_rows_in_progress_and_the_loop_goes_on(start: Any, kind: Any) -> None:
     stepper = Script("a12", "b3")
     stepper.gate.clear()
     loop = start(stepper)
     futures = [loop.submit(request(p)) for p in "ab"]
-    stepper.error = ValueError("broken kernel")
+    stepper.error = kind("broken kernel")
     stepper.gate.set()
-    with pytest.raises(ValueError, match="broken kernel"):
+    with pytest.raises(kind, match="broken kernel"):
         futures[0].result(10)
     assert loop.submit(request("a")).result(10).text == "12"
 

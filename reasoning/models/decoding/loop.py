@@ -133,7 +133,7 @@ class DecodeLoop:
                 self._join(joining)
                 if self._batch:
                     self._step()
-            except Exception as error:
+            except BaseException as error:  # a panic of a compiled library is no Exception
                 futures = [row.future for row in self._batch.rows.values()]
                 self._fail(error, [*futures, *(f for _, f in joining), *(r[2] for r in reading)])
                 if self._broken is not None:
@@ -146,7 +146,7 @@ class DecodeLoop:
             elif future.set_running_or_notify_cancel():
                 future.set_exception(self._broken)
 
-    def _fail(self, error: Exception, futures: Sequence[Future]) -> None:
+    def _fail(self, error: BaseException, futures: Sequence[Future]) -> None:
         """Answer `futures` with `error` and empty the batch."""
         try:
             self.stepper.reset()
