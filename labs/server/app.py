@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -14,7 +15,7 @@ from evaluators.errors import LabError
 from labs.server import asked as reading
 from labs.server.answer import answer, check, piece
 from labs.server.asked import Asked
-from labs.server.errors import ApiError, bad, read
+from labs.server.errors import ApiError, bad, read, stopping
 from labs.server.events import Streaming, flows, whole_as_events
 from labs.server.gate import ClientLeft, Gate
 from labs.server.limits import Limits
@@ -41,6 +42,8 @@ class Answers:
             return await self._post(request, route)
         except ClientLeft:
             raise
+        except asyncio.CancelledError:  # a client that leaves cancels nothing here
+            raise stopping() from None
         except Exception as error:
             raise read(error) from error
 

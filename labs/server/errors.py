@@ -58,6 +58,14 @@ def busy(limit: int, seconds: int) -> ApiError:
     )
 
 
+def stopping() -> ApiError:
+    """Cut because the server ends: 503."""
+    return ApiError(
+        503, "the server is stopping; ask again when it is back", "server_stopping",
+        kind="server_error",
+    )  # fmt: skip
+
+
 def read(error: Exception) -> ApiError:
     """Any exception as an answer. What was not foreseen is logged and answered without details."""
     if isinstance(error, ApiError):

@@ -13,7 +13,7 @@ from fastapi import Request
 from fastapi.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from labs.server.errors import ApiError, bad, read
+from labs.server.errors import ApiError, bad, read, stopping
 from labs.server.events import event
 from labs.server.gate import ClientLeft, Gate
 
@@ -84,7 +84,7 @@ class Events(Response):
         del self.headers["content-length"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with suppress(ClientLeft, ApiError), self._gate.inside():
+        with suppress(ClientLeft, ApiError, asyncio.CancelledError), self._gate.inside():
             await until_left(receive, self._send(scope, receive, send))
 
     async def _send(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -96,14 +96,16 @@ class Events(Response):
                         begun = True
                         await send(self._start)
                     await send({"type": "http.response.body", "body": made, "more_body": True})
-        except Exception as error:
-            fault = read(error)
+        except (Exception, asyncio.CancelledError) as error:
+            fault = read(error) if isinstance(error, Exception) else stopping()
             if not begun:
                 await failed(fault)(scope, receive, send)
             else:  # the status is sent: the error is an event, and there is no [DONE]
                 body = event(fault.body)
                 await send({"type": "http.response.body", "body": body, "more_body": True})
                 await send({"type": "http.response.body", "body": b""})
+            if isinstance(error, asyncio.CancelledError):
+                raise
             raise fault from error
         self._done()
         await send({"type": "http.response.body", "body": b""})

@@ -19,10 +19,11 @@ import pytest
 
 from evaluators.errors import BadInput, LabError
 from labs.cli import main
+from labs.server import listen
 from labs.server.limits import Limits
 from labs.server.listen import Server
 from labs.server.models import named
-from tests.labs.serving import QUESTION, Scripted, client, health, post, until
+from tests.labs.serving import QUESTION, Scripted, client, health, held, post, until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -141,6 +142,23 @@ def test_names_under_which_models_are_served() -> None:
         named(["tiny", "openai:tiny@http://host:1/v1"])
     with pytest.raises(BadInput, match="at least one"):
         named([])
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_lasts_longer_than_the_servers_patience_is_told_so(
+    stream: bool, tiny_server: Any, monkeypatch: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(listen, "PATIENCE", 0)
+    model, _ = held(tiny_server.served.models["tiny"])
+    with Server(model) as server, ThreadPoolExecutor(1) as pool:
+        body = {"model": "held", "prompt": "7", "stream": stream}
+        asked = pool.submit(post, server, "completions", **body)
+        until(lambda: health(server)["requests"]["active"] == 1)
+        server.stop()
+        answer = asked.result()
+    assert answer.status_code == 503
+    assert answer.json()["error"]["code"] == "server_stopping"
+    assert "Traceback" not in caplog.text
 
 
 def test_the_command_prints_its_address_and_answers_what_it_began_when_it_is_stopped() -> None:
