@@ -89,7 +89,8 @@ def open_local(
     if not prefix_cache:
         identity["prefix_cache"] = "off"
     if draft is not None and chosen.path != "fused":  # the fused path draws the same bits
-        identity["draft"] = f"{draft[0]} by {draft_tokens}"
+        which = f" {weights_id(draft[1], None)}" if draft[1] else ""
+        identity["draft"] = f"{draft[0]}{which} by {draft_tokens}"
     left = kept_float(model) if weights != "float" else ()
     note = f"still in float: {', '.join(left)}" if left else ""
     return LocalModel(

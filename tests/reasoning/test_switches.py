@@ -93,6 +93,9 @@ def test_a_draft_changes_no_fingerprint_where_it_changes_no_bits() -> None:
     batched = load_model("tiny", decode="batched").fingerprint()
     drafted = load_model("tiny", decode="batched", draft="ngram", draft_tokens=2).fingerprint()
     assert drafted == {**batched, "draft": "ngram by 2"}
+    small = load_model("tiny-student").fingerprint()["weights"]
+    drafted = load_model("tiny", decode="batched", draft="tiny-student").fingerprint()
+    assert drafted == {**batched, "draft": f"tiny-student {small} by 4"}
 
 
 def test_without_a_prefix_cache_nothing_is_found_in_the_batched_loop_either(
