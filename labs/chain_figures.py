@@ -54,7 +54,7 @@ def lengths_chart(pooled: Sequence[Bucket], within: Sequence[Bucket]) -> Chart:
     figure = Chart(figsize=(9.6, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(3, 2))
     _pooled(left, pooled, "tokens of a chain", "chains")
-    left.set_title("all chains together: hard problems are the long ones", fontsize="small")
+    left.set_title("all chains together: length mixed with difficulty", fontsize="small")
     known = [bucket for bucket in within if bucket.value is not None]
     places = range(len(known))
     _bars(right, list(places), [b.value for b in known if b.value], 1, None, line=False)

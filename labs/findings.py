@@ -137,6 +137,26 @@ def duel(points: Sequence[Point], a: str, b: str, equal: Gaps = NO_GAPS) -> str:
     return f"At equal cap and equal knowledge: {'; '.join(parts)}."
 
 
+def against(points: Sequence[Point], base: str) -> str:
+    """Every other arm beside arm `base` under the same cap, one line each: ahead, behind, or not
+    to be told apart; nothing is claimed where their judges do not know the same."""
+    bases = {(p.task, p.budget): p for p in points if p.strategy == base}
+    lines = []
+    for point in points:
+        other = bases.get((point.task, point.budget))
+        if point.strategy == base or other is None:
+            continue
+        gap = difference(point, other)
+        if point.knows != other.knows:
+            said = f"is not compared with {base!r}: their judges do not know the same"
+        elif gap is None:
+            said = f"is not compared with {base!r}: no problem was answered by both"
+        else:
+            said = f"{_compared(gap)} {base!r} ({_change(gap)})"
+        lines.append(f"under a cap of {point.budget} tokens {point.strategy!r} {said}")
+    return "\n".join(lines) or f"nothing ran beside {base!r}"
+
+
 def no_gain(points: Sequence[Point]) -> str:
     """The step to a larger spend whose gain is the most clearly small: of those whose interval
     holds zero or less, the one with the lowest upper end (a wide interval proves little)."""

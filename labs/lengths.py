@@ -125,6 +125,26 @@ def within(chains: Sequence[Chain]) -> list[Bucket]:
     ]
 
 
+def beside_usual(buckets: Sequence[Bucket]) -> str:
+    """What `within` found, one line a kind: more accurate, less accurate, or not to be told apart
+    from the usual chains of the same problems."""
+    lines = []
+    for each in buckets:
+        if each.value is None:
+            lines.append(f"{each.label} chains: no problem has them and usual ones")
+            continue
+        gap = each.value
+        if gap.low > 0:
+            verdict = "are more accurate than"
+        else:
+            verdict = "are less accurate than" if gap.high < 0 else "cannot be told apart from"
+        lines.append(
+            f"{each.label} chains {verdict} usual ones of the same problem ({gap.value:+.2f}, 95 %"
+            f" interval {gap.low:+.2f} to {gap.high:+.2f}; {each.problems} problems)"
+        )
+    return "\n".join(lines)
+
+
 def over_problems(
     statistic: Callable[[list[Row]], float | None], chains: Sequence[Chain], draws: int = 400
 ) -> Interval | None:

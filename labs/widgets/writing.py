@@ -51,6 +51,11 @@ class Writing:
         self._read: int | None = None
 
     @property
+    def ids(self) -> tuple[int, ...]:
+        """The ids of the tokens of a local model; empty for an endpoint."""
+        return tuple(self._ids)
+
+    @property
     def text(self) -> str:
         return "".join(token.text for token in self.tokens)
 

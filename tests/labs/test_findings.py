@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 
 from evaluators.intervals import Interval
-from labs.findings import Point, difference, duel, even_spend, most_gain, no_gain, three_sentences
+from labs.findings import (
+    Point,
+    against,
+    difference,
+    duel,
+    even_spend,
+    most_gain,
+    no_gain,
+    three_sentences,
+)
 from search.cell import Cell
 from search.report import Report
 
@@ -54,6 +63,20 @@ def test_a_duel_of_unequal_knowledge_claims_nothing() -> None:
     said = duel(points, "a", "b")
     assert "nothing is claimed" in said
     assert "ahead" not in said
+
+
+def test_every_arm_beside_the_base_gets_the_verdict_of_its_interval() -> None:
+    points = [
+        point(0.5, 64, 60, "base"), point(0.9, 64, 60, "up"), point(0.1, 64, 60, "down"),
+        point(0.5, 64, 60, "like"), point(0.9, 64, 60, "told", "reference"),
+        point(0.9, 128, 60, "up"),
+    ]  # fmt: skip
+    up, down, like, told = against(points, "base").split("\n")
+    assert up.startswith("under a cap of 64 tokens 'up' is ahead of 'base' (+0.40, 95 % interval")
+    assert "'down' is behind 'base' (-0.40" in down
+    assert "'like' cannot be told apart from 'base' (+0.00" in like
+    assert "do not know the same" in told and "ahead" not in told
+    assert against(points, "none") == "nothing ran beside 'none'"
 
 
 def test_no_gain_names_the_arm_that_spends_more_for_nothing() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from labs.chain_figures import buckets_chart, lengths_chart
 from labs.exercises.chain import longer_minus_shorter
-from labs.lengths import Chain, bucket, kind, over_problems, pooled, within
+from labs.lengths import Chain, beside_usual, bucket, kind, over_problems, pooled, within
 
 
 def chains(problem: str, *runs: tuple[int, bool]) -> list[Chain]:
@@ -48,6 +48,18 @@ def test_inside_the_problems_the_sign_turns() -> None:
 def test_a_problem_without_usual_chains_to_compare_with_says_nothing() -> None:
     shorter, longer = within(chains("p", (10, True), (30, False)))
     assert shorter.value is None and longer.value is None
+
+
+def test_lengths_beside_the_usual_get_the_verdict_of_their_interval() -> None:
+    runs = ((50, True), (100, True), (100, True), (150, False))
+    held = [chain for i in range(5) for chain in chains(f"p{i}", *runs)]
+    shorter, longer = beside_usual(within(held)).split("\n")
+    assert shorter.startswith("shorter chains cannot be told apart from usual ones")
+    assert longer.startswith("longer chains are less accurate than usual ones")
+    assert "(-1.00, 95 % interval -1.00 to -1.00; 5 problems)" in longer
+    turned = [Chain(c.problem, c.tokens, not c.right) for c in held]
+    assert "longer chains are more accurate than" in beside_usual(within(turned))
+    assert "no problem has them and usual ones" in beside_usual(within(chains("p", (10, True))))
 
 
 def test_a_tenth_off_the_median_is_still_usual() -> None:
