@@ -57,11 +57,15 @@ def gained(
     for rate, values in formula.items():
         axes.plot(list(values), list(values.values()), color="#bbbbbb", linewidth=1)
         last = max(values)
-        axes.annotate(f"a = {rate:g}", (last, values[last]), fontsize="x-small", color="#777777")
+        axes.annotate(
+            f"a = {rate:g}", (last, values[last]), (4, 0), textcoords="offset points",
+            fontsize="x-small", color="#777777", va="center", annotation_clip=False,
+        )  # fmt: skip
     for at, (name, values) in enumerate(measured.items()):
         axes.plot(
             list(values), list(values.values()), MARKERS[at] + "-", color=COLOURS[at], label=name
         )
+    axes.margins(x=0.1)  # room for the names of the lines
     axes.set_xlabel("proposed tokens k")
     axes.set_ylabel("tokens a reading")
     axes.grid(alpha=0.3)
