@@ -54,7 +54,7 @@ class Encoder:
         after = "" if prompt.prefix_ids is not None else prompt.prefix
         ids = self.start(prompt) + self.plain(self.text(prompt) + after)
         for part in prompt.prefix_ids or ():
-            ids += self.plain(part) if isinstance(part, str) else [part]
+            ids += self.after(part) if isinstance(part, str) else [part]
         if not ids:
             raise BadPrompt(f"an empty prompt cannot be continued by {self.name}; write something")
         return ids
@@ -67,6 +67,17 @@ class Encoder:
             both = self.ids(Prompt(prompt.messages, prompt.prefix + text))
             if both[: len(before)] == before:
                 return both[len(before) :]
+        return self.after(text)
+
+    def after(self, text: str) -> list[int]:
+        """The ids of text that follows other text. A tokenizer that writes a space before all that
+        it encodes (SentencePiece's `▁`) is asked behind a newline, or the space would come in."""
+        letter = self.tokenizer.convert_ids_to_tokens(self.plain("a")[:1])
+        if text and letter and letter[0].startswith("▁"):
+            line = self.plain("\n")
+            both = self.plain("\n" + text)
+            if both[: len(line)] == line:
+                return both[len(line) :]
         return self.plain(text)
 
     def plain(self, text: str) -> list[int]:

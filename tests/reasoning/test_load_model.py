@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tokenizers
+from transformers import PreTrainedTokenizerFast
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -224,6 +226,22 @@ def test_exact_ids_are_appended_and_never_tokenised_again() -> None:
         assert encoder.plain("ab") == [258] and len(apart) == 2
         assert encoder.ids(Prompt(ASK.messages, "ab", apart)) == [*start, *apart]
         assert encoder.ids(Prompt(ASK.messages, "ab")) == [*start, 258]
+
+
+def test_forced_text_brings_no_space_that_is_not_in_it() -> None:
+    names = ["▁", "a", "b", "w", "▁a", "▁w", "<unk>", "\n"]
+    bpe = tokenizers.models.BPE(
+        vocab={name: i for i, name in enumerate(names)},
+        merges=[("▁", "a"), ("▁", "w")],
+        unk_token="<unk>",
+    )
+    spaced = tokenizers.Tokenizer(bpe)
+    spaced.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace(prepend_scheme="first")
+    encoder = Encoder(PreTrainedTokenizerFast(tokenizer_object=spaced), "plain", "m")
+    written = Prompt((), "ab", (4, 2))
+    for text, ids in (("w", [3]), (" w", [5]), ("\nw", [7, 3]), ("", [])):
+        assert encoder.ids(written.forced(text)) == [4, 2, *ids]
+        assert encoder.continuation(written, text) == ids
 
 
 def test_without_a_template_the_contents_are_lines() -> None:
