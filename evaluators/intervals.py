@@ -89,6 +89,23 @@ def wilson_interval(successes: int, n: int, level: float = 0.95) -> Interval:
     return Interval(p, low, high, level)
 
 
+def accuracy_interval(
+    hits: Sequence[bool] | Sequence[float],
+    rng: np.random.Generator,
+    clusters: Sequence[Hashable],
+    level: float = 0.95,
+) -> Interval:
+    """The share of hits (0 or 1 each, its problem in `clusters`) with an interval over problems.
+
+    The bootstrap's; where all agree it would have no width, and Wilson's over the problems stands
+    in its place. Raises BadInput like both.
+    """
+    if len(set(hits)) != 1:
+        return bootstrap_interval(np.asarray(hits, dtype=float), rng, clusters, level)
+    problems = len(set(clusters))
+    return wilson_interval(problems if hits[0] else 0, problems, level)
+
+
 def _finite(values: ArrayLike) -> Floats:
     array = np.asarray(values, dtype=float)
     if array.size == 0:

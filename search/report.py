@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evaluators.errors import BadInput, UnknownName
-from evaluators.metrics import Interval, bootstrap_interval, paired_bootstrap
+from evaluators.intervals import Interval, accuracy_interval, paired_bootstrap
 from evaluators.tasks.base import Task
 from evaluators.verdict import ORACLES
 from reasoning.runlog import read_events, read_settings
@@ -97,7 +97,7 @@ class Report:
         cells = self.select(arm, budget)
         done = [cell for cell in cells if cell.state == "done"]
         hits, problems = [float(c.correct) for c in done], [c.problem for c in done]
-        accuracy = bootstrap_interval(hits, _rng(), problems) if done else None
+        accuracy = accuracy_interval(hits, _rng(), problems) if done else None
 
         def mean(name: str) -> float:
             return float(np.mean([getattr(cell, name) for cell in done])) if done else 0.0

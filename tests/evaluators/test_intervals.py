@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from evaluators.errors import BadInput
+from evaluators.intervals import accuracy_interval
 from evaluators.metrics import bootstrap_interval, paired_bootstrap, wilson_interval
 
 
@@ -112,3 +113,15 @@ def test_wilson_stays_inside_0_and_1():
 def test_wilson_refuses_counts_that_cannot_be(right, n):
     with pytest.raises(BadInput):
         wilson_interval(right, n)
+
+
+def test_an_accuracy_of_mixed_hits_is_the_bootstrap_over_problems():
+    hits, problems = [1.0, 0.0, 1.0, 1.0], ["a", "a", "b", "c"]
+    assert accuracy_interval(hits, rng(), problems) == bootstrap_interval(hits, rng(), problems)
+
+
+@pytest.mark.parametrize("hit", [0.0, 1.0], ids=["all wrong", "all right"])
+def test_an_accuracy_where_all_agree_keeps_the_width_that_so_few_problems_leave(hit):
+    found = accuracy_interval([hit] * 20, rng(), [f"p{i % 10}" for i in range(20)])
+    assert found == wilson_interval(int(10 * hit), 10)  # ten problems, two seeds each
+    assert found.high - found.low == pytest.approx(0.2775, abs=1e-4)  # z^2 / (10 + z^2)
