@@ -2,7 +2,7 @@
 
 import pytest
 
-from evaluators.errors import UnknownName
+from evaluators.errors import BadInput, UnknownName
 from evaluators.tasks import load_task
 from labs.server.listen import Server
 from reasoning import Ledger, Message, Prompt, Sampling, SeedPath, load_model, loop
@@ -92,3 +92,10 @@ def test_a_strategy_of_the_server_is_a_model_that_keeps_the_budget(server):
     (made,) = drawn(model, question(0), Sampling(300), ledger=ledger)
     assert made.finish == "eos" and 100 < made.usage.completion <= 300
     assert ledger.spent.completion == made.usage.completion and not model.doubts
+
+
+def test_what_a_strategy_of_the_server_reads_cannot_be_capped_in_dollars_or_flops(server):
+    name = f"openai:tiny/best-of-n@{server.url}"
+    assert load_model(name).flops_per_token == 0.0  # such a cap is refused before a run
+    with pytest.raises(BadInput, match="is a strategy.*cap tokens"):
+        load_model(name, price_prompt=0.1, price_completion=0.4)

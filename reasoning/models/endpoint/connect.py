@@ -55,9 +55,15 @@ def connect(
         server, cost = _server(visit, route, can, told)
     finally:
         visit.close()
+    if server.spends and prices:
+        raise BadInput(
+            f"{name} is a strategy, and how often it reads a prompt is not known before: no dollars"
+            " can be counted on; cap tokens, or give prices to the model behind that server"
+        )
     return EndpointModel(
-        name, wire, server, dialect=dialect, price=prices or _listed(entry),
-        flops_per_token=_number(entry.get("flops_per_token")),
+        name, wire, server, dialect=dialect,
+        price=None if server.spends else prices or _listed(entry),
+        flops_per_token=0.0 if server.spends else _number(entry.get("flops_per_token")),
         context=context or int(_number(entry.get("max_model_len"))) or None,
         probe=cost, backoff=backoff, rng=rng, sleep=sleep,
     )  # fmt: skip
