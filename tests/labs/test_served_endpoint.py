@@ -97,5 +97,5 @@ def test_a_strategy_of_the_server_is_a_model_that_keeps_the_budget(server):
 def test_what_a_strategy_of_the_server_reads_cannot_be_capped_in_dollars_or_flops(server):
     name = f"openai:tiny/best-of-n@{server.url}"
     assert load_model(name).flops_per_token == 0.0  # such a cap is refused before a run
-    with pytest.raises(BadInput, match="is a strategy.*cap tokens"):
+    with pytest.raises(BadInput, match=r"is a strategy.*cap tokens"):
         load_model(name, price_prompt=0.1, price_completion=0.4)
