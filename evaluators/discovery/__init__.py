@@ -1,0 +1,1 @@
+"""Discovery problems: a skeleton, one function to evolve, and a score that only we compute."""

@@ -1,0 +1,1 @@
+"""Evolutionary code search: programs are proposed, scored in a sandbox, and the best return."""
