@@ -37,13 +37,15 @@ class Program:
 @dataclass(frozen=True)
 class Request:
     """What a proposer works from: proposal `k` for an island, and programs of that island, worst
-    first, best last. `attempt` counts up when what it proposed first was a duplicate."""
+    first, best last. `attempt` counts up when what it proposed first was a duplicate. `failure` is
+    the latest program of the island that failed, to be told to a model."""
 
     k: int
     problem: DiscoveryProblem
     island: int
     parents: tuple[Program, ...]
     attempt: int = 0
+    failure: Program | None = None
 
 
 @dataclass(frozen=True)
