@@ -84,6 +84,13 @@ class DiscoveryProblem(ABC):
         """Known programs by name, as sources of the function."""
         return {}
 
+    @property
+    def hints(self) -> Mapping[str, Any]:
+        """What helps a proposer that knows no language: `terms`, number-valued expressions over the
+        function's parameters (`"remaining - item"`); `operators` to build from, in place of all that
+        `mutate` has; `constants` that mean something in the problem."""
+        return {}
+
     @abstractmethod
     def instances(self, split: Split) -> Sequence[str]:
         """The names of a split's instances, cheap ones first."""
