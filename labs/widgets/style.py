@@ -55,3 +55,49 @@ BARS = f"""<style>
 
 ERROR = "color: var(--jp-error-color1, #c62828); white-space: pre-wrap"
 """Of a line that says what went wrong."""
+
+LINEAGE = f"""
+.rl-lineage {{ color: var(--jp-ui-font-color1, inherit); max-width: 1000px;
+  font: 13px/1.5 var(--jp-ui-font-family, sans-serif); }}
+.rl-lineage svg {{ width: 100%; height: auto; display: block; }}
+.rl-lineage text {{ fill: currentColor; font-size: 11px; opacity: 0.8; }}
+.rl-lineage .rl-grid {{ stroke: currentColor; stroke-opacity: 0.12; }}
+.rl-lineage .rl-edge {{ fill: none; stroke: currentColor; stroke-opacity: 0.16; }}
+.rl-lineage .rl-second {{ stroke-dasharray: 3 3; stroke-opacity: 0.1; }}
+.rl-lineage .rl-near {{ stroke-opacity: 0.7; }}
+.rl-lineage .rl-edge.rl-on {{ stroke: rgb({UNLIKELY}); stroke-opacity: 1; stroke-width: 2.5; }}
+.rl-lineage .rl-node {{ cursor: pointer; stroke: var(--jp-layout-color0, #fff); }}
+.rl-lineage .rl-failed {{ stroke: rgb({UNLIKELY}); stroke-opacity: 0.8; }}
+.rl-lineage .rl-duplicate {{ stroke: currentColor; stroke-opacity: 0.5; }}
+.rl-lineage .rl-node.rl-on {{ stroke: rgb({UNLIKELY}); stroke-width: 2; stroke-opacity: 1; }}
+.rl-lineage .rl-node.rl-selected {{ stroke: var(--jp-ui-font-color0, #000); stroke-width: 3; }}
+.rl-lineage .rl-node:focus {{ outline: none; stroke: var(--jp-brand-color1, #1976d2);
+  stroke-width: 4; stroke-opacity: 1; }}
+.rl-lineage .rl-node:hover {{ stroke: currentColor; stroke-width: 2; stroke-opacity: 1; }}
+.rl-lineage .rl-note {{ opacity: 0.75; font-size: 12px; padding: 2px 0 8px; }}
+.rl-lineage h3 {{ font-size: 16px; margin: 4px 0; }}
+.rl-lineage h4 {{ font-size: 12px; font-weight: 600; opacity: 0.75; margin: 8px 0 3px; }}
+.rl-lineage .rl-facts > span {{ margin-right: 18px; display: inline-block; }}
+.rl-lineage .rl-links button {{ margin: 0 3px 2px 0; padding: 0 6px; cursor: pointer; font: inherit;
+  color: inherit; background: var(--jp-layout-color2, rgba(128, 128, 128, 0.15));
+  border: 1px solid var(--jp-border-color1, #bbb); border-radius: 3px; }}
+.rl-lineage .rl-reason {{ color: rgb({UNLIKELY}); white-space: pre-wrap; }}
+.rl-lineage .rl-columns {{ display: flex; flex-wrap: wrap; gap: 0 14px; }}
+.rl-lineage .rl-box {{ flex: 1 1 380px; min-width: 0; }}
+.rl-lineage pre {{ font: 12px/1.45 var(--jp-code-font-family, monospace); margin: 0;
+  padding: 6px 8px; white-space: pre-wrap; overflow-wrap: anywhere; max-height: 24em;
+  overflow-y: auto; color: inherit;
+  background: var(--jp-layout-color2, rgba(128, 128, 128, 0.1)); }}
+.rl-lineage .rl-old {{ background: rgba({UNLIKELY}, 0.16); }}
+.rl-lineage .rl-new {{ background: rgba({LIKELY}, 0.18); }}
+.rl-lineage .rl-old .rl-word {{ background: rgba({UNLIKELY}, 0.4); }}
+.rl-lineage .rl-new .rl-word {{ background: rgba({LIKELY}, 0.42); }}
+.rl-lineage .rl-gap {{ opacity: 0.6; }}
+.rl-lineage details {{ margin-top: 8px; }}
+.rl-lineage summary {{ cursor: pointer; }}
+.rl-lineage table {{ border-collapse: collapse; margin: 4px 0; }}
+.rl-lineage td, .rl-lineage th {{ padding: 1px 14px 1px 0; text-align: right;
+  font-variant-numeric: tabular-nums; font-weight: normal; border: none; }}
+.rl-lineage tr {{ background: transparent; }}
+"""
+"""Of `lineage.py`: the drawing and the panel on the chosen program."""
