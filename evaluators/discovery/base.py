@@ -95,6 +95,10 @@ class DiscoveryProblem(ABC):
     def instances(self, split: Split) -> Sequence[str]:
         """The names of a split's instances, cheap ones first."""
 
+    def warm(self) -> None:  # noqa: B027 - most problems have nothing to prepare
+        """Prepare what the first evaluation would wait for (compiled code). Asked once in every
+        worker process."""
+
     @abstractmethod
     def evaluate(
         self, source: str, sandbox: Sandbox, split: Split = "train", floor: float | None = None

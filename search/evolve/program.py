@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -16,7 +16,13 @@ from reasoning.core import Context
 class Program:
     """One candidate: number `k` in the run (0 is the starting program), its source (None where the
     proposer gave none), the island it was made for, the numbers of its parents, how it was made,
-    and what it is worth on the training instances (None: a duplicate, or no source)."""
+    and what it is worth on the training instances (None: known syntax, or no source).
+
+    `duplicate_of` is an earlier program with the same syntax, or one on its island that behaves the
+    same. `lost` says that the model calls for it failed. `cost` is what its model calls used
+    (`tokens`, `prompt`, `completion`, `calls`, `dollars`). `validation` and `held_out` are scores
+    on those instances, where they were measured; no parent's choice ever depends on them.
+    """
 
     k: int
     source: str | None
@@ -26,12 +32,28 @@ class Program:
     evaluation: Evaluation | None = None
     reason: str = ""
     duplicate_of: int | None = None
-    prompt: str = ""
-    response: str = ""
+    prompt: str = field(default="", repr=False)
+    response: str = field(default="", repr=False)
+    lost: bool = False
+    cost: Mapping[str, float] = field(default_factory=dict, repr=False)
+    validation: float | None = None
+    held_out: float | None = None
 
     @property
     def score(self) -> float | None:
+        """The mean training score; None for a program that failed or was not evaluated."""
         return self.evaluation.score if self.evaluation else None
+
+    @property
+    def verdict(self) -> str:
+        """What became of it: one of the ten endings, `duplicate`, `no source` or `lost`."""
+        if self.lost:
+            return "lost"
+        if self.source is None:
+            return "no source"
+        if self.duplicate_of is not None or self.evaluation is None:
+            return "duplicate"
+        return self.evaluation.verdict
 
 
 @dataclass(frozen=True)
@@ -52,8 +74,9 @@ class Request:
 class Proposal:
     """What a proposer returns: a program's source, or None and the reason why there is none.
 
-    `parents` are the numbers of the programs that it was made from, `origin` how (`crossover`,
-    `model`, …), `prompt` and `response` what a model read and wrote.
+    `parents` are the numbers of the programs that it was made from (none named: all that the
+    request brought), `origin` how (`crossover`, `model`, …), `prompt` and `response` what a model
+    read and wrote.
     """
 
     source: str | None

@@ -1,0 +1,143 @@
+"""Database: the islands after so many commits. A pure function of the committed programs.
+
+Programs are committed in the order of their numbers; `commit` says what became of each. The same
+programs in the same order give the same database, so a run log is all there is to keep.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from heapq import heappush, heapreplace
+from typing import Literal
+
+import numpy as np
+
+from evaluators.discovery.base import DiscoveryProblem
+from reasoning.core import SeedPath
+from search.evolve.island import Fate, Island, Member
+from search.evolve.program import Program
+from search.evolve.settings import Population
+
+FINALISTS = 16
+"""How many of the best programs by training score the final choice is made from."""
+
+
+def generator(seed: int, *parts: str | int) -> np.random.Generator:
+    """The counter-based generator of a seed path."""
+    low, high = SeedPath(seed, ("evolve", *parts)).key
+    return np.random.Generator(np.random.Philox(key=low | high << 64))
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What became of a program: `fate`, whether it is the best so far in all, and the islands whose
+    best score changed, with the new one."""
+
+    fate: Fate | Literal["no score"]
+    improved: bool
+    changes: tuple[tuple[int, Program], ...]
+
+
+class Database:
+    """The islands, the best programs of the run, and the number of commits."""
+
+    def __init__(self, problem: DiscoveryProblem, settings: Population, seed: int) -> None:
+        self.settings, self.seed = settings, seed
+        self._sign = 1.0 if problem.direction == "maximise" else -1.0
+        self.islands = [Island(settings) for _ in range(settings.islands)]
+        self.commits = 0
+        self.best: Member | None = None
+        self._top: list[tuple[tuple[float, int, int], Member]] = []
+
+    def home(self, k: int) -> int:
+        """The island that proposal `k` is for: all take turns."""
+        return k % len(self.islands)
+
+    def floor(self, island: int) -> float | None:
+        """The score below which a program cannot enter the island; None while there is room."""
+        worst = self.islands[island].floor
+        return None if worst is None else worst.program.score
+
+    @property
+    def finalists(self) -> list[Program]:
+        """The best programs by training score, best first, no two with the same behaviour."""
+        return [member.program for _, member in sorted(self._top, reverse=True)]
+
+    def scores(self) -> tuple[float | None, ...]:
+        """The best score of every island."""
+        return tuple(i.best.program.score if i.best else None for i in self.islands)
+
+    def commit(self, program: Program, size: int, duplicate: bool = False) -> Commit:
+        """Take in the next program; `duplicate` says that an earlier one has the same syntax.
+
+        The starting program (number 0) enters every island.
+        """
+        if program.k != self.commits:
+            raise RuntimeError(f"program {program.k} was committed as number {self.commits}")
+        self.commits += 1
+        before = self.scores()
+        fate: Fate | Literal["no score"] = "no score"
+        improved, worth = False, self._worth(program)
+        if duplicate:
+            fate = "duplicate"
+        elif worth is not None:
+            kept = replace(program, prompt="", response="")
+            member = Member(kept, worth, size)
+            homes = range(len(self.islands)) if program.k == 0 else (program.island,)
+            for home in homes:
+                fate = self.islands[home].enter(member)
+            if self.best is None or worth > self.best.worth:
+                self.best, improved = member, True
+            if fate == "entered":
+                self._rise(member)
+        elif program.evaluation is not None and program.evaluation.verdict != "ok":
+            self.islands[program.island].failure = replace(program, prompt="", response="")
+        if self.settings.reset and program.k and program.k % self.settings.reset == 0:
+            self._reset()
+        return Commit(fate, improved, self._changes(before))
+
+    # -- inside -----------------------------------------------------------------------
+
+    def _worth(self, program: Program) -> float | None:
+        """The score with higher as better; None for a program that has none."""
+        evaluation = program.evaluation
+        if evaluation is None or evaluation.verdict != "ok" or evaluation.score is None:
+            return None
+        return self._sign * evaluation.score
+
+    def _rise(self, member: Member) -> None:
+        """Keep the FINALISTS best programs."""
+        for at, (_, other) in enumerate(self._top):
+            if member.behaviour and other.behaviour == member.behaviour:
+                if member.rank > other.rank:
+                    self._top[at] = (member.rank, member)
+                    self._top.sort()
+                return
+        if len(self._top) < FINALISTS:
+            heappush(self._top, (member.rank, member))
+        elif member.rank > self._top[0][0]:
+            heapreplace(self._top, (member.rank, member))
+
+    def _reset(self) -> None:
+        """Begin the weaker half of the islands again, each from the best program of a surviving
+        island drawn at random."""
+        order = sorted(
+            range(len(self.islands)), key=lambda i: (_best_rank(self.islands[i]), i), reverse=True
+        )
+        half = len(order) - len(order) // 2
+        rng = generator(self.seed, "reset", self.commits)
+        for weak in order[half:]:
+            founder = self.islands[order[int(rng.integers(half))]].best
+            if founder is not None:
+                self.islands[weak].restart(founder)
+
+    def _changes(self, before: tuple[float | None, ...]) -> tuple[tuple[int, Program], ...]:
+        found = []
+        for at, (island, old) in enumerate(zip(self.islands, before, strict=True)):
+            if island.best is not None and island.best.program.score != old:
+                found.append((at, island.best.program))
+        return tuple(found)
+
+
+def _best_rank(island: Island) -> tuple[float, int, int]:
+    return island.best.rank if island.best else (float("-inf"), 0, 0)

@@ -1,0 +1,173 @@
+"""Island: a bounded population, its score signatures as clusters, and the choice of parents.
+
+Scores here are turned so that higher is better (`worth`). Nothing in this file grows beyond the
+island's capacity, so neither time nor memory depends on how many programs came before.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from search.evolve.program import Program
+from search.evolve.settings import Population
+
+Fate = Literal["entered", "duplicate", "weak"]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A program on an island: what it is worth (higher is better) and its size (syntax nodes)."""
+
+    program: Program
+    worth: float
+    size: int
+
+    @property
+    def signature(self) -> tuple[float, ...]:
+        assert self.program.evaluation is not None
+        return self.program.evaluation.scores
+
+    @property
+    def behaviour(self) -> str:
+        assert self.program.evaluation is not None
+        return self.program.evaluation.behaviour
+
+    @property
+    def rank(self) -> tuple[float, int, int]:
+        """Better programs rank higher; of equally good ones the shorter, then the older."""
+        return self.worth, -self.size, -self.program.k
+
+
+class Island:
+    """Programs in order of rank, grouped by signature, no two with the same behaviour."""
+
+    def __init__(self, settings: Population) -> None:
+        self.settings = settings
+        self.members: list[Member] = []
+        self.clusters: dict[tuple[float, ...], list[Member]] = {}
+        self.registered = 0
+        self.failure: Program | None = None
+        self._behaviours: dict[str, Member] = {}
+
+    @property
+    def best(self) -> Member | None:
+        """The member of the highest rank."""
+        return self.members[-1] if self.members else None
+
+    @property
+    def floor(self) -> Member | None:
+        """The member that a newcomer would have to beat; None while there is room."""
+        return self.members[0] if len(self.members) >= self.settings.capacity else None
+
+    def enter(self, member: Member) -> Fate:
+        """Take a program in, unless the island is full of better ones or has one that behaves the
+        same and is no longer. A longer one of the same behaviour makes room."""
+        twin = self._behaviours.get(member.behaviour) if member.behaviour else None
+        if twin is not None:
+            if member.size >= twin.size:
+                return "duplicate"
+            self._remove(twin)
+        elif (floor := self.floor) is not None:
+            if member.rank < floor.rank:
+                return "weak"
+            self._remove(floor)
+        insort(self.members, member, key=_rank)
+        self.clusters.setdefault(member.signature, []).append(member)
+        if member.behaviour:
+            self._behaviours[member.behaviour] = member
+        self.registered += 1
+        return "entered"
+
+    def restart(self, founder: Member) -> None:
+        """Begin again from one program."""
+        self.members.clear()
+        self.clusters.clear()
+        self._behaviours.clear()
+        self.registered, self.failure = 0, None
+        self.enter(founder)
+
+    def _remove(self, member: Member) -> None:
+        del self.members[bisect_left(self.members, member.rank, key=_rank)]
+        cluster = self.clusters[member.signature]
+        cluster.remove(member)
+        if not cluster:
+            del self.clusters[member.signature]
+        self._behaviours.pop(member.behaviour, None)
+
+    # -- parents ----------------------------------------------------------------------
+
+    def parents(self, count: int, rng: np.random.Generator) -> tuple[Program, ...]:
+        """`count` different programs (all, where there are fewer), worst first, best last."""
+        if len(self.members) <= count:
+            return tuple(member.program for member in self.members)
+        how = self._by_cluster if self.settings.selection == "clusters" else self._by_tournament
+        return tuple(member.program for member in sorted(how(count, rng), key=_rank))
+
+    @property
+    def temperature(self) -> float:
+        """T0 (1 - (n mod P) / P) after n programs entered (FunSearch, Romera-Paredes et al. 2024,
+        Methods)."""
+        period = self.settings.period
+        return self.settings.temperature * (1 - self.registered % period / period)
+
+    def cluster_weights(self) -> np.ndarray:
+        """The logits of the clusters' softmax, (clusters,), in the order of `clusters`.
+
+        A cluster's worth is counted from the best, in units of the distance between the best and
+        the median cluster, so neither the problem's unit nor an offset makes a difference.
+        """
+        worths = np.array([cluster[0].worth for cluster in self.clusters.values()])
+        top = worths.max()
+        scale = top - np.median(worths)
+        if not scale > 0:
+            scale = max(top - worths.min(), 1e-300)
+        return (worths - top) / (scale * self.temperature)
+
+    def _by_cluster(self, count: int, rng: np.random.Generator) -> list[Member]:
+        """Clusters without replacement by their softmax, one program of each, shorter ones with
+        the higher probability; a second program of a cluster only when every cluster gave one."""
+        clusters = list(self.clusters.values())
+        order = draw(self.cluster_weights(), rng)[:count]
+        chosen = [clusters[at][_shorter(clusters[at], rng)] for at in order]
+        while len(chosen) < count:
+            taken = {id(member) for member in chosen}
+            for at in order:
+                left = [member for member in clusters[at] if id(member) not in taken]
+                if left and len(chosen) < count:
+                    chosen.append(left[_shorter(left, rng)])
+        return chosen
+
+    def _by_tournament(self, count: int, rng: np.random.Generator) -> list[Member]:
+        """Each the best of `tournament` members drawn from those that are not chosen yet."""
+        left = list(range(len(self.members)))  # in order of rank
+        chosen = []
+        for _ in range(count):
+            draws = rng.integers(0, len(left), self.settings.tournament)
+            chosen.append(self.members[left.pop(int(draws.max()))])
+        return chosen
+
+
+def draw(logits: np.ndarray, rng: np.random.Generator) -> Sequence[int]:
+    """All indices in an order drawn one after the other, without replacement, each time by the
+    softmax of those left. (The Gumbel-top-k identity: Kool et al. 2019, section 2.2.)"""
+    noisy = logits + rng.gumbel(size=len(logits))
+    return np.argsort(-noisy, kind="stable").tolist()
+
+
+def _shorter(cluster: Sequence[Member], rng: np.random.Generator) -> int:
+    """An index, by the softmax of minus the size, sizes counted from the shortest in units of the
+    longest (FunSearch, Methods)."""
+    if len(cluster) == 1:
+        return 0
+    sizes = np.array([member.size for member in cluster], float)
+    logits = -(sizes - sizes.min()) / (sizes.max() + 1e-6)
+    return draw(logits, rng)[0]
+
+
+def _rank(member: Member) -> tuple[float, int, int]:
+    return member.rank

@@ -1,0 +1,137 @@
+"""When two sources are the same program: a key of the normalised syntax tree, and its size.
+
+Comments, layout, docstrings, annotations and the names of local variables make no difference. A
+name is left alone where renaming could change what the program does: parameters and names of the
+module's own functions, module variables, imports, builtins, names that are used as keywords; and
+every name, where the source has a class or looks at its own names (`locals`, `eval`, …).
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import hashlib
+import warnings
+from typing import Any
+
+_BUILTINS = frozenset(dir(builtins))
+_LOOKS = frozenset({"eval", "exec", "locals", "globals", "vars", "dir", "compile", "getattr"})
+_SKIPPED = frozenset({"type_comment", "type_ignores", "returns", "annotation", "kind", "ctx"})
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def syntax_key(source: str, limit: int = 65536) -> tuple[int, int]:
+    """A 64-bit key of the normalised syntax tree and the number of its nodes.
+
+    A source that cannot be parsed, or is longer than `limit` characters (it is not parsed: the
+    parser is no place for untrusted text of any size), gets a key of its text, and its length as
+    size. Never raises for what the source holds.
+    """
+    try:
+        if len(source) > limit:
+            raise ValueError("too long")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an invalid escape in a candidate is its own affair
+            tree = ast.parse(source)
+        parts, size = _serialise(tree)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return _digest("text:" + source), len(source)
+    return _digest("tree:" + "\x1f".join(parts)), size
+
+
+def _digest(text: str) -> int:
+    raw = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(raw, "little")
+
+
+def _serialise(tree: ast.Module) -> tuple[list[str], int]:
+    """The tree in preorder as texts, local names replaced by the order of their first use."""
+    parts: list[str] = []
+    names: list[tuple[int, str]] = []  # where in `parts` a name stands that may be local
+    bound: set[str] = set()
+    kept = _module_names(tree)
+    frozen, size = False, 0
+    stack: list[Any] = [tree]
+    while stack:
+        node = stack.pop()
+        if not isinstance(node, ast.AST):
+            parts.append(node if type(node) is str else repr(node))
+            continue
+        size += 1
+        kind = type(node)
+        parts.append(kind.__name__)
+        if kind is ast.Name:
+            names.append((len(parts), node.id))
+            parts.append(node.id)
+            if type(node.ctx) is ast.Store:
+                bound.add(node.id)
+            frozen = frozen or node.id in _LOOKS
+            continue
+        if kind is ast.Constant:
+            parts.append(repr(node.value))
+            continue
+        if kind is ast.arg:
+            names.append((len(parts), node.arg))
+            parts.append(node.arg)
+            bound.add(node.arg)
+            continue
+        if isinstance(node, _FUNCTIONS):
+            kept.add(node.name)
+        elif kind is ast.ClassDef:
+            frozen = True
+        elif kind is ast.keyword and node.arg:
+            kept.add(node.arg)
+        elif kind is ast.alias:
+            kept.add(node.asname or node.name.split(".")[0])
+        elif kind in (ast.Global, ast.Nonlocal):
+            kept.update(node.names)
+        elif kind in (ast.ExceptHandler, ast.MatchAs, ast.MatchStar) and node.name:
+            kept.add(node.name)
+        elif kind is ast.MatchMapping and node.rest:
+            kept.add(node.rest)
+        _push(stack, node)
+    local: dict[str, str] = {}
+    if not frozen:
+        for at, name in names:
+            if name in bound and name not in kept and name not in _BUILTINS:
+                parts[at] = local.setdefault(name, f"#{len(local)}")
+    return parts, size
+
+
+def _push(stack: list[Any], node: ast.AST) -> None:
+    """Put a node's fields on the stack, last one first; lists with their length before them."""
+    for field in reversed(node._fields):
+        if field in _SKIPPED:
+            continue
+        value = getattr(node, field, None)
+        if type(value) is list:
+            if field == "body" and isinstance(node, (*_FUNCTIONS, ast.Module)):
+                value = _without_docstring(value)
+            stack.extend(reversed(value))
+            stack.append(len(value))
+        else:
+            stack.append(value)
+
+
+def _without_docstring(body: list[Any]) -> list[Any]:
+    first = body[0] if len(body) > 1 else None
+    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+        return body[1:] if isinstance(first.value.value, str) else body
+    return body
+
+
+def _module_names(tree: ast.Module) -> set[str]:
+    """Names that others may use: what the module's statements bind, parameters of its functions."""
+    found: set[str] = set()
+    for statement in tree.body:
+        if isinstance(statement, _FUNCTIONS):
+            a = statement.args
+            every = [*a.posonlyargs, *a.args, *a.kwonlyargs, a.vararg, a.kwarg]
+            found.update(arg.arg for arg in every if arg is not None)
+        else:
+            found.update(
+                node.id
+                for node in ast.walk(statement)
+                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+            )
+    return found
