@@ -87,8 +87,8 @@ class DiscoveryProblem(ABC):
     @property
     def hints(self) -> Mapping[str, Any]:
         """What helps a proposer that knows no language: `terms`, number-valued expressions over the
-        function's parameters (`"remaining - item"`); `operators` to build from, in place of all that
-        `mutate` has; `constants` that mean something in the problem."""
+        function's parameters (`"remaining - item"`); `operators` to build from, in place of all
+        that `mutate` has; `constants` that mean something in the problem."""
         return {}
 
     @abstractmethod
