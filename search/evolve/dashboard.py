@@ -109,11 +109,11 @@ class Dashboard:
     def _push(self, last: bool = False) -> None:
         now = self.run.snapshot()
         self.pushed += 1
-        total = now.total
-        self._bar.max = float(total or max(now.committed, 1))
-        self._bar.value = float(now.committed)
+        made, total = max(now.committed - 1, 0), now.total  # the start was not proposed
+        self._bar.max = float(total or max(made, 1))
+        self._bar.value = float(made)
         of = f" of {total:,}" if total else ""
-        self._count.value = f"{now.committed:,}{of} programs"
+        self._count.value = f"{made:,}{of} programs"
         best, score = now.best, None if now.best is None else now.best.score
         self._tiles.value = tiles_html(
             {
@@ -122,6 +122,7 @@ class Dashboard:
                 "programs a second": f"{now.per_second:,.0f}",
                 "evaluated": f"{now.evaluated:,}",
                 "seconds": f"{now.seconds:,.0f}",
+                **({"dollars": f"{now.dollars:.4f}"} if now.dollars else {}),
             }
         )
         if best is not None and best.k != self._best and best.source is not None:
@@ -182,7 +183,7 @@ def course_of(run: Any, marks: Mapping[str, float] | None = None) -> Course:
     islands: dict[int, list[tuple[int, float]]] = {i: [] for i in range(len(now.islands))}
     for step in list(run.history):
         islands.setdefault(step.island, []).append((step.k, step.score))
-        if not best or run.problem.better(step.score, best[-1][1]):
+        if step.best:
             best.append((step.k, step.score))
             if step.held_out is not None:
                 held_out.append((step.k, step.held_out))

@@ -25,6 +25,7 @@ class Seen:
     held_out: float | None = None
     islands: tuple[float | None, ...] = ()
     per_second: float = 0.0
+    dollars: float = 0.0
     seconds: float = 0.0
     stopped_by: str = ""
 
@@ -36,6 +37,7 @@ class Step:
     k: int
     island: int
     score: float
+    best: bool = False
     held_out: float | None = None
 
 
@@ -64,22 +66,23 @@ class Scripted:
         score = 1 + 4 / (1 + k / 30) + 0.1 * island
         self.verdicts[("ok", "ok", "duplicate", "exception")[k % 4]] += 1
         if k % 10 < self.count:
-            self.history.append(Step(k, island, score, score + 0.2 if island == 0 else None))
-        if k % 10 == 0 and island == 0:
-            self.best = SimpleNamespace(
-                k=k, score=score, origin="mutation", source=f"def f(x):\n    return x < {k}\n"
-            )
+            new = self.best is None or score < self.best.score
+            self.history.append(Step(k, island, score, new, score + 0.2 if new else None))
+            if new:
+                source = f"def f(x):\n    return x < {k}\n"
+                self.best = SimpleNamespace(k=k, score=score, origin="mutation", source=source)
         self.k += 1
 
     def snapshot(self) -> Seen:
-        for _ in range(0 if self.done() else min(self.pace, self.total - self.k)):
+        for _ in range(0 if self.done() else min(self.pace, self.total + 1 - self.k)):
             self.step()
-        if self.k >= self.total:
+        if self.k > self.total:
             self.ended.set()
         held_out = None if self.best is None else self.best.score + 0.2
         return Seen(
             self.k, self.total, sum(self.verdicts.values()), dict(self.verdicts), self.best,
-            held_out, (0.0,) * self.count, 100.0, 1.5, "stopped" if self.stops else "evaluations",
+            held_out, (0.0,) * self.count, 100.0, 1.5, 0.0,
+            "stopped" if self.stops else "evaluations",
         )  # fmt: skip
 
 
