@@ -1,0 +1,160 @@
+"""One candidate, in the forked child: read the call, run it, write what came of it.
+
+Runs inside, after the limits and the filter are in place. Everything here lies within the
+candidate's reach, so nothing that it writes is believed: the trusted side takes the verdict from
+how the process ended, and the answer as data to be checked.
+
+A frame is its kind (one byte), the length of its body (4 bytes, big-endian) and the body: `P`
+printed text, `R` an encoded value, `E` an encoded description of what went wrong.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from types import ModuleType, TracebackType
+from typing import Any, NoReturn
+
+from evaluators.sandbox.codec import CannotCross, decode, encode
+
+CHANNEL = 3
+NAME = "<candidate>"
+BASE_ERRNO = 1000
+"""The filter refuses the system call number n with the error number 1000 + n."""
+MAX_MESSAGE = 500
+_EROFS, _EACCES, _EPERM = 30, 13, 1
+
+
+def run(printed_bytes: int, output_bytes: int) -> NoReturn:
+    """Serve the channel until its other end closes or a message says it is the last."""
+    try:
+        printed = Printed(printed_bytes)
+        sys.stdout = sys.stderr = printed
+        sys.stdin = io.StringIO()
+        module = ModuleType("candidate")
+        sys.modules["candidate"] = module
+        last = False
+        while not last:
+            body = _receive()
+            if body is None:
+                break
+            source, function, arguments, last = decode(body)
+            del body
+            kind, answer = _answer(module, source, function, arguments)
+            del arguments
+            if len(answer) > output_bytes:
+                kind, answer = b"E", _too_long(len(answer), output_bytes)
+            printed.flush()
+            _send(kind, answer)
+    finally:
+        os._exit(0)
+
+
+class Printed(io.TextIOBase):
+    """Standard output and error of a candidate: whole lines go out as frames, up to a cap."""
+
+    encoding = "utf-8"  # type: ignore[assignment]
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.held = ""
+
+    def write(self, text: str) -> int:
+        if self.room > 0:
+            self.held += text[: self.room]
+            if "\n" in text or len(self.held) > 1024:
+                self.flush()
+        return len(text)
+
+    def flush(self) -> None:
+        if self.held:
+            data = self.held.encode("utf-8", "replace")[: self.room]
+            self.held = ""
+            self.room -= len(data)
+            if data:
+                _send(b"P", data)
+
+    def writable(self) -> bool:
+        return True
+
+
+def _answer(module: ModuleType, source: Any, function: str, arguments: Any) -> tuple[bytes, bytes]:
+    try:
+        if source is not None:
+            exec(compile(source, NAME, "exec", dont_inherit=True), module.__dict__)
+        if not callable(module.__dict__.get(function)):
+            return b"E", _failure("exception", f"the source defines no function {function!r}")
+        value = module.__dict__[function](*arguments)
+    except BaseException as error:
+        return b"E", _describe(error)
+    try:
+        return b"R", encode(value)
+    except CannotCross as error:
+        return b"E", _failure("bad_output", str(error))
+    except MemoryError:
+        return b"E", _failure("memory", "MemoryError while the answer was written")
+
+
+def _describe(error: BaseException) -> bytes:
+    line = _line(error.__traceback__)
+    try:
+        if isinstance(error, SyntaxError) and error.filename == NAME:
+            line, text = error.lineno, str(error.msg)
+        else:
+            text = str(error)
+        text = text[:MAX_MESSAGE]
+    except BaseException:
+        text = "(its message cannot be read)"
+    kind, code = "exception", None
+    if isinstance(error, MemoryError):
+        kind = "memory"
+    elif isinstance(error, SystemExit):
+        kind = "crashed"
+    elif isinstance(error, OSError) and isinstance(error.errno, int):
+        code = error.errno
+        if code > BASE_ERRNO or code in (_EROFS, _EACCES, _EPERM):
+            kind = "forbidden"
+    elif isinstance(error, RuntimeError) and "start new thread" in text:
+        kind = "forbidden"
+    return _failure(kind, f"{type(error).__name__}: {text}" if text else type(error).__name__,
+                    line if isinstance(line, int) else None, code)  # fmt: skip
+
+
+def _line(trace: TracebackType | None) -> int | None:
+    line = None
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == NAME:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
+
+
+def _failure(kind: str, text: str, line: int | None = None, code: int | None = None) -> bytes:
+    text = text.encode("utf-8", "replace").decode()
+    return encode([kind, text, line, code])
+
+
+def _too_long(size: int, cap: int) -> bytes:
+    return _failure("bad_output", f"the answer has {size} bytes; the limit is {cap}")
+
+
+def _receive() -> bytearray | None:
+    head = _read(4)
+    return None if head is None else _read(int.from_bytes(head, "big"))
+
+
+def _read(size: int) -> bytearray | None:
+    data = bytearray()
+    while len(data) < size:
+        part = os.read(CHANNEL, min(size - len(data), 1 << 20))
+        if not part:
+            return None
+        data += part
+    return data
+
+
+def _send(kind: bytes, body: bytes) -> None:
+    data = memoryview(kind + len(body).to_bytes(4, "big") + body)
+    while data:
+        data = data[os.write(CHANNEL, data) :]

@@ -1,0 +1,96 @@
+"""From how a child ended and what it said to an Outcome. A pure function of both.
+
+What the child says of itself can only pick among the verdicts that cost it its score, or offer a
+value: that it timed out, crashed or was refused a call is known from wait4 and the deadline.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+from evaluators.sandbox.codec import decode
+from evaluators.sandbox.interpreter import Ended
+from evaluators.sandbox.outcome import Ending, Limits, Outcome
+from evaluators.sandbox.plain import CannotCross
+from evaluators.sandbox.talk import Heard
+
+_CLAIMS: tuple[Ending, ...] = ("exception", "memory", "forbidden", "bad_output", "crashed")
+_NO_MORE = "no threads, processes, sockets or file writes, so neither asyncio nor multiprocessing"
+
+
+def outcome(
+    heard: Heard, ended: Ended | None, limits: Limits, wall: float, backend: str
+) -> Outcome:
+    """The Outcome of one call; `ended` is None while the child of a session lives on."""
+    verdict, value, reason, line = _judge(heard, ended, limits)
+    printed = bytes(heard.printed[: limits.printed_bytes]).decode("utf-8", "replace")
+    return Outcome(
+        verdict=verdict,
+        value=value,
+        reason=reason,
+        line=line,
+        printed=printed,
+        wall=wall,
+        cpu=ended.cpu if ended else 0.0,
+        memory_mb=ended.peak_kb / 1024 if ended else 0.0,
+        backend=backend,
+    )
+
+
+def _judge(
+    heard: Heard, ended: Ended | None, limits: Limits
+) -> tuple[Ending, Any, str, int | None]:
+    if ended is not None and (ended.cpu > limits.cpu or _signal(ended) == signal.SIGXCPU):
+        return "timeout", None, f"more than {limits.cpu:g} s of processor time", None
+    if heard.late:
+        return "timeout", None, f"no answer within {limits.wall:g} s", None
+    if heard.flood:
+        return "bad_output", None, "more output than the limits allow, or no answer of ours", None
+    if ended is not None and os.WIFSIGNALED(ended.status):
+        return (*_died(ended, limits), None)
+    if ended is not None and os.WEXITSTATUS(ended.status):
+        return "crashed", None, f"ended with exit status {os.WEXITSTATUS(ended.status)}", None
+    if not heard.kind:
+        return "crashed", None, "ended without an answer (an exit, or the channel closed)", None
+    try:
+        answer = decode(heard.body)
+        if heard.kind == "R":
+            return "ok", answer, "", None
+        return _claim(answer)
+    except CannotCross as error:
+        return "bad_output", None, str(error), None
+
+
+def _claim(answer: Any) -> tuple[Ending, Any, str, int | None]:
+    """What the child's own code says went wrong: kind, text, line, error number."""
+    if type(answer) is not list or [type(x) for x in answer[:2]] != [str, str] or len(answer) != 4:
+        raise CannotCross("no answer of ours")
+    kind, text, line, code = answer
+    if kind not in _CLAIMS:
+        raise CannotCross("no answer of ours")
+    if kind == "forbidden":
+        text = f"{text} ({_NO_MORE})"
+    if type(code) is int and code > 1000:
+        text = f"system call {code - 1000}"
+    return kind, None, text[:1000], line if type(line) is int else None
+
+
+def _signal(ended: Ended) -> int:
+    return os.WTERMSIG(ended.status) if os.WIFSIGNALED(ended.status) else 0
+
+
+def _died(ended: Ended, limits: Limits) -> tuple[Ending, Any, str]:
+    number = _signal(ended)
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        name = f"signal {number}"
+    if number == signal.SIGSYS:
+        return "forbidden", None, f"a system call that no honest program needs ({_NO_MORE})"
+    if number == signal.SIGKILL:
+        return "memory", None, "ended by the system, most likely for want of memory"
+    if ended.peak_kb > 0.9 * limits.memory_mb * 1024:
+        return "memory", None, f"ended by {name} near its limit of {limits.memory_mb} MB"
+    return "crashed", None, f"ended by {name}"

@@ -1,0 +1,1 @@
+"""Landlock by raw system calls."""
