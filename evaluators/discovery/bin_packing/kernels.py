@@ -9,23 +9,11 @@ instances in step hide each other's latency. Nothing here holds the interpreter'
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any
-
-import numba
 import numpy as np
 
+from evaluators.discovery.compiled import compiled
+
 BYTES = 254  # the largest capacity whose ranks fit a byte
-
-
-def compiled(function: Callable[..., Any]) -> Any:
-    """`numba.njit` without the lock, cached on disk where numba finds a writable place."""
-    make = partial(numba.njit, nogil=True, error_model="numpy")
-    try:
-        return make(cache=True)(function)
-    except RuntimeError:  # no writable cache directory at all: compile in every process
-        return make()(function)
 
 
 @compiled

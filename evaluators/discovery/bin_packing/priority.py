@@ -36,7 +36,7 @@ from evaluators.sandbox.outcome import Limits, Outcome
 if TYPE_CHECKING:
     from evaluators.sandbox import Sandbox
 
-SKELETON = '''"""Online bin packing: an item goes, on arrival, into the bin of the highest priority."""
+SKELETON = '''"""Online bin packing: an item goes, on arrival, into the bin it wants most."""
 
 import numpy as np
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from evaluators.discovery.bin_packing.instances import Instance
-from evaluators.discovery.bin_packing.kernels import compiled
+from evaluators.discovery.compiled import compiled
 from evaluators.errors import UnknownName
 
 REFERENCES = ("first-fit", "best-fit", "funsearch-weibull", "funsearch-or")

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 WIDEST = 1000  # the largest capacity a table may have: 8 MB
 
-SKELETON = '''"""Online bin packing: an item goes, on arrival, into the bin of the highest priority."""
+SKELETON = '''"""Online bin packing: an item goes, on arrival, into the bin it wants most."""
 
 import numpy as np
 

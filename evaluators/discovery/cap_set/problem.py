@@ -1,0 +1,203 @@
+"""The problem `cap-set:N`: skeleton, score, exact check of a set."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evaluators.discovery.base import SPLITS, Check, Direction, DiscoveryProblem, Evaluation, Split
+from evaluators.discovery.cap_set.baselines import BASELINES
+from evaluators.discovery.skeleton import cut, in_program
+from evaluators.errors import UnknownName
+from evaluators.sandbox.outcome import Limits, Outcome
+
+if TYPE_CHECKING:
+    from evaluators.sandbox import Sandbox
+
+BEST_KNOWN = {3: 9, 4: 20, 5: 45, 6: 112, 7: 236, 8: 512, 9: 1082}
+
+SKELETON = '''"""Large cap sets: vectors are taken in the order of their priorities."""
+
+import numpy as np
+
+
+@evolve
+def priority(v):
+    """How much each vector is wanted; of equal priorities the first vector wins.
+
+    v: integer array (n, 3**n) of 0, 1 and 2: v[i] is coordinate i of all vectors, in lexicographic
+    order. Returns an array of 3**n numbers; a vector at -inf is never taken.
+    """
+    return 0
+
+
+def priorities(n):
+    """The priorities of all vectors."""
+    v = np.array(np.unravel_index(np.arange(3**n), (3,) * n))
+    with np.errstate(all="ignore"):
+        found = np.asarray(priority(v))
+    if found.dtype.kind not in "biuf":
+        raise TypeError(f"priority returned {found.dtype}, not real numbers")
+    return found.astype(np.float64)
+'''
+
+DESCRIPTION = """\
+Cap sets: find as many vectors with {n} coordinates in {{0, 1, 2}} as possible so that no three
+different ones add up to 0 modulo 3 in every coordinate. priority(v) rates all 3**{n} vectors at
+once: v is an integer numpy array of shape ({n}, 3**{n}), v[i] holds coordinate i of every vector.
+Return an array of 3**{n} numbers (no nan). Vectors are then taken greedily, highest priority first
+(the first in lexicographic order of equals), leaving out those that would complete a line. The
+largest cap known has {best} vectors. Write vectorised code without `if` on arrays: np.where,
+arithmetic, comparisons of coordinates, counts such as (v == 0).sum(axis=0). Large caps are
+symmetric: what decides is how many coordinates are zero, where, and which of them agree."""
+
+
+class CapSet(DiscoveryProblem):
+    """`cap-set:N`; score: the size of the cap. There is one instance, the dimension, in every split:
+    a cap is a mathematical object, true wherever it was found."""
+
+    function = "priority"
+    direction: Direction = "maximise"
+    skeleton = SKELETON
+    limits = Limits()
+
+    def __init__(self, n: int) -> None:
+        self.n, self.name = n, f"cap-set:{n}"
+        self.description = DESCRIPTION.format(n=n, best=BEST_KNOWN[n])
+        self.parts = cut(SKELETON)
+
+    @property
+    def start(self) -> str:
+        return self.parts.function
+
+    @property
+    def baselines(self) -> Mapping[str, str]:
+        """Known constructions for this dimension (see `baselines`)."""
+        return BASELINES.get(self.n, {})
+
+    @property
+    def hints(self) -> Mapping[str, Any]:
+        counts = tuple(f"(v == {d}).sum(axis=0)" for d in range(3))
+        return {"terms": (*(f"v[{i}]" for i in range(self.n)), *counts), "constants": (0, 1, 2, 3)}
+
+    def instances(self, split: Split) -> Sequence[str]:
+        if split not in SPLITS:
+            raise UnknownName("split", split, SPLITS)
+        return [f"n={self.n}"]
+
+    def fingerprint(self) -> Mapping[str, Any]:
+        digest = hashlib.sha256(SKELETON.encode()).hexdigest()[:16]
+        return {"problem": self.name, "skeleton_sha256": digest, "version": self.version}
+
+    def warm(self) -> None:
+        build(np.zeros(27), 3)
+
+    def evaluate(
+        self, source: str, sandbox: Sandbox, split: Split = "train", floor: float | None = None
+    ) -> Evaluation:
+        """The size of the greedy cap; `behaviour` is a digest of the cap itself. Nothing is ended
+        early: there is one instance."""
+        outcome, cap, reason = self._cap(source, sandbox)
+        if cap is None:
+            verdict = "invalid" if outcome.ok else outcome.verdict
+            return Evaluation(
+                verdict, None, (), reason, outcome.line, cpu=outcome.cpu,
+                memory_mb=outcome.memory_mb,
+            )  # fmt: skip
+        size = float(len(cap))
+        digest = hashlib.blake2b(np.sort(cap).tobytes(), digest_size=16).hexdigest()
+        return Evaluation(
+            "ok", size, (size,), behaviour=digest, cpu=outcome.cpu, memory_mb=outcome.memory_mb
+        )
+
+    def audit(self, source: str, sandbox: Sandbox) -> str:
+        """Whether a second run gives the same cap."""
+        first, second = (self._cap(source, sandbox) for _ in range(2))
+        if first[1] is None or second[1] is None:
+            return f"it does not run a second time: {first[2] or second[2]}"
+        same = np.array_equal(first[1], second[1])
+        return "" if same else "its cap differs from call to call, so no score repeats"
+
+    def artefact(self, source: str, sandbox: Sandbox) -> Any:
+        """The cap as a list of vectors."""
+        _, cap, _ = self._cap(source, sandbox)
+        if cap is None:
+            return None
+        digits = np.array(np.unravel_index(cap, (3,) * self.n)).T
+        return {"problem": self.name, "verifier": self.version, "vectors": digits.tolist()}
+
+    def verify(self, artefact: Any) -> Check:
+        """Check a set exactly: an artefact, or a plain list of vectors. The score is its size."""
+        vectors = artefact.get("vectors") if isinstance(artefact, Mapping) else artefact
+        reason = fault(vectors, self.n)
+        return Check(False, None, reason) if reason else Check(True, float(len(vectors)))
+
+    def _cap(self, source: str, sandbox: Sandbox) -> tuple[Outcome, np.ndarray | None, str]:
+        module, offset = self.parts.compose(source)
+        outcome = sandbox.call(module, "priorities", (self.n,), self.limits)
+        outcome = in_program(outcome, offset, source)
+        if not outcome.ok:
+            return outcome, None, outcome.reason
+        value = outcome.value
+        if isinstance(value, bool | int | float):
+            value = np.asarray(float(value))
+        if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
+            return outcome, None, "priority must return an array of real numbers"
+        if value.shape not in ((), (1,), (3**self.n,)):
+            wanted = f"that of a coordinate is {(3**self.n,)}"
+            return outcome, None, f"priority returned an array of shape {value.shape}; {wanted}"
+        values = np.broadcast_to(value.astype(np.float64), (3**self.n,))
+        if np.isnan(values).any():
+            at = np.unravel_index(int(np.flatnonzero(np.isnan(values))[0]), (3,) * self.n)
+            return outcome, None, f"priority is nan for the vector {[int(d) for d in at]}"
+        return outcome, build(values, self.n), ""
+
+
+def build(priorities: np.ndarray, n: int) -> np.ndarray:
+    """The greedy cap as numbers in base 3, in the order taken. `priorities`: 3**n floats, no NaN;
+    equal ones in lexicographic order; -inf is never taken."""
+    from evaluators.discovery.cap_set.kernels import greedy
+
+    order = np.argsort(-priorities, kind="stable")
+    order = order[priorities[order] > -np.inf]
+    return greedy(order, max(3**n, 3**5), _thirds())
+
+
+@lru_cache(maxsize=1)
+def _thirds() -> np.ndarray:
+    from evaluators.discovery.cap_set.kernels import thirds
+
+    return thirds()
+
+
+def fault(vectors: Any, n: int) -> str:
+    """Why a list of vectors is no cap of {0, 1, 2}^n; empty where it is one.
+
+    All pairs are looked at: whether the point that completes their line is in the set as well.
+    """
+    if not isinstance(vectors, list | tuple) or not vectors:
+        return "a cap set is a list of at least one vector"
+    for i, vector in enumerate(vectors):
+        if not isinstance(vector, list | tuple) or len(vector) != n:
+            return f"vector {i} must be a list of {n} coordinates, not {str(vector)[:60]}"
+        if any(type(digit) is not int or digit not in (0, 1, 2) for digit in vector):
+            return f"vector {i} is {list(vector)}: coordinates are 0, 1 or 2"
+    points = np.array(vectors, np.int64)
+    powers = 3 ** np.arange(n - 1, -1, -1)
+    numbers = points @ powers
+    place = np.full(3**n, -1)
+    for i, number in enumerate(numbers.tolist()):
+        if place[number] >= 0:
+            return f"vectors {place[number]} and {i} are both {vectors[i]}"
+        place[number] = i
+    for i in range(len(points)):
+        third = place[((-points[i] - points[:i]) % 3) @ powers]
+        if (third >= 0).any():
+            j = int(np.flatnonzero(third >= 0)[0])
+            three = f"{list(vectors[j])}, {list(vectors[int(third[j])])} and {list(vectors[i])}"
+            return f"{three} lie on a line"
+    return ""
