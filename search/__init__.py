@@ -8,11 +8,16 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from search.evolve.function import evolve as evolve  # the name is the function, not the package
+
 if TYPE_CHECKING:
     from search.best_of_n import BestOfN as BestOfN
     from search.budget_forcing import BudgetForcing as BudgetForcing
     from search.comparison import compare as compare
     from search.comparison import compare_async as compare_async
+    from search.evolve.evolution import Evolution as Evolution
+    from search.evolve.proposers import PROPOSERS as PROPOSERS
+    from search.evolve.settings import EvolveSettings as EvolveSettings
     from search.report import Report as Report
     from search.resample import StepResample as StepResample
     from search.scorers import SCORERS as SCORERS
@@ -30,6 +35,9 @@ _HOME = {
     "ChainOfThought": "single",
     "CompareSettings": "settings",
     "Direct": "single",
+    "Evolution": "evolve.evolution",
+    "EvolveSettings": "evolve.settings",
+    "PROPOSERS": "evolve.proposers",
     "Report": "report",
     "SCORERS": "scorers",
     "STRATEGIES": "strategies",
@@ -41,7 +49,7 @@ _HOME = {
     "parse": "strategies",
 }
 
-__all__ = sorted(_HOME)
+__all__ = sorted([*_HOME, "evolve"])
 
 
 def __getattr__(name: str) -> Any:

@@ -30,10 +30,12 @@ def generator(seed: int, *parts: str | int) -> np.random.Generator:
 
 @dataclass(frozen=True)
 class Commit:
-    """What became of a program: `fate`, whether it is the best so far in all, and the islands whose
-    best score changed, with the new one."""
+    """What became of a program: `fate`, the number of its `twin` where it behaves like a member of
+    its island, whether it is the best so far in all, and the islands whose best score changed, with
+    the new best."""
 
     fate: Fate | Literal["no score"]
+    twin: int | None
     improved: bool
     changes: tuple[tuple[int, Program], ...]
 
@@ -77,15 +79,17 @@ class Database:
         self.commits += 1
         before = self.scores()
         fate: Fate | Literal["no score"] = "no score"
-        improved, worth = False, self._worth(program)
+        improved, twin, worth = False, None, self._worth(program)
         if duplicate:
             fate = "duplicate"
         elif worth is not None:
             kept = replace(program, prompt="", response="")
             member = Member(kept, worth, size)
-            homes = range(len(self.islands)) if program.k == 0 else (program.island,)
-            for home in homes:
+            other = self.islands[program.island].twin(member)
+            for home in range(len(self.islands)) if program.k == 0 else (program.island,):
                 fate = self.islands[home].enter(member)
+            if fate == "duplicate" and other is not None:
+                twin = other.program.k
             if self.best is None or worth > self.best.worth:
                 self.best, improved = member, True
             if fate == "entered":
@@ -94,7 +98,7 @@ class Database:
             self.islands[program.island].failure = replace(program, prompt="", response="")
         if self.settings.reset and program.k and program.k % self.settings.reset == 0:
             self._reset()
-        return Commit(fate, improved, self._changes(before))
+        return Commit(fate, twin, improved, self._changes(before))
 
     # -- inside -----------------------------------------------------------------------
 

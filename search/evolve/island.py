@@ -64,10 +64,14 @@ class Island:
         """The member that a newcomer would have to beat; None while there is room."""
         return self.members[0] if len(self.members) >= self.settings.capacity else None
 
+    def twin(self, member: Member) -> Member | None:
+        """The member that behaves the same."""
+        return self._behaviours.get(member.behaviour) if member.behaviour else None
+
     def enter(self, member: Member) -> Fate:
         """Take a program in, unless the island is full of better ones or has one that behaves the
         same and is no longer. A longer one of the same behaviour makes room."""
-        twin = self._behaviours.get(member.behaviour) if member.behaviour else None
+        twin = self.twin(member)
         if twin is not None:
             if member.size >= twin.size:
                 return "duplicate"

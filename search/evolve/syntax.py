@@ -53,7 +53,7 @@ def _serialise(tree: ast.Module) -> tuple[list[str], int]:
     frozen, size = False, 0
     stack: list[Any] = [tree]
     while stack:
-        node = stack.pop()
+        node: Any = stack.pop()
         if not isinstance(node, ast.AST):
             parts.append(node if type(node) is str else repr(node))
             continue

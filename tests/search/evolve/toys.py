@@ -1,0 +1,142 @@
+"""A toy problem whose programs are numbers, and proposers that are scripts.
+
+A program is `def f(): return N`; on instance i it scores N - i, down from 100 where N is more. The
+trusted side reads N out of the source itself, so a test needs no sandbox, and notes every
+evaluation in a file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import numpy as np
+
+from evaluators.discovery.base import Check, DiscoveryProblem, Evaluation, Split
+from search.evolve.program import Proposal, Request
+
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+
+def number(n: int | str) -> str:
+    """The program that stands for `n`."""
+    return f"def f():\n    return {n}\n"
+
+
+def value(source: str) -> int:
+    """The number of a program."""
+    found = re.search(r"return (-?\d+)", source)
+    assert found, source
+    return int(found[1])
+
+
+class Numbers(DiscoveryProblem):
+    """The closer to 100 the better. What the trusted side does for some programs can be set:
+    `act[n]` is one of sleep, die, hang, raise, fail, cheat, sandbox."""
+
+    name, function, direction = "numbers", "f", "maximise"
+    skeleton, description = number(0), "give a number"
+    splits: Mapping[str, int] = {"train": 3, "validation": 2, "held-out": 2}
+
+    def __init__(
+        self,
+        notes: Path | None = None,
+        act: Mapping[int, str] | None = None,
+        first: int = 0,
+        work: float = 0.0,
+        patience: float = 60.0,
+        slow: Callable[[int], float] | None = None,
+    ) -> None:
+        self.notes, self.act, self.first = notes, dict(act or {}), first
+        self.work, self.patience, self.slow = work, patience, slow
+
+    @property
+    def start(self) -> str:
+        return number(self.first)
+
+    def instances(self, split: Split) -> Sequence[str]:
+        return [f"{split}/{i}" for i in range(self.splits[split])]
+
+    def evaluate(
+        self, source: str, sandbox: Any, split: Split = "train", floor: float | None = None
+    ) -> Evaluation:
+        n = value(source)
+        if self.notes is not None:
+            with self.notes.open("a") as file:
+                file.write(f"{split} {n}\n")
+        time.sleep(self.work + (self.slow(n) if self.slow else 0))
+        what = self.act.get(n, "")
+        if what == "die":
+            os._exit(7)
+        if what == "die once" and not _twice(self.notes, f"{split} {n}"):
+            os._exit(7)
+        if what == "hang":
+            time.sleep(3600)
+        if what == "raise":
+            raise ZeroDivisionError("a mistake of the scorer")
+        if what == "fail":
+            return Evaluation("exception", reason="it failed", behaviour=str(n))
+        if what == "sandbox":
+            return Evaluation("sandbox_died", reason="no luck")
+        shift = {"train": 0, "validation": 1, "held-out": 2}[split]
+        scores = tuple(100.0 - abs(100 - n) - i - shift for i in range(self.splits[split]))
+        score = sum(scores) / len(scores)
+        if floor is not None and self.better(floor, score):
+            return Evaluation("ok", None, scores[:1], "cut", behaviour="", cut=True)
+        return Evaluation("ok", score, scores, behaviour=str(abs(100 - n)))
+
+    def audit(self, source: str, sandbox: Any) -> str:
+        return "it looked" if self.act.get(value(source)) == "cheat" else ""
+
+    def artefact(self, source: str, sandbox: Any) -> Any:
+        return {"number": value(source)}
+
+    def verify(self, artefact: Any) -> Check:
+        n = artefact["number"]
+        if not isinstance(n, int):
+            return Check(False, None, "no number")
+        return Check(True, 100.0 - abs(100 - n) - 1.0)
+
+    def fingerprint(self) -> Mapping[str, Any]:
+        return {"first": self.first}
+
+
+def _twice(notes: Path | None, line: str) -> bool:
+    assert notes is not None
+    return notes.read_text().splitlines().count(line) > 1
+
+
+class Script:
+    """Proposes what `made` says for (k, attempt, parents' numbers, rng)."""
+
+    name, wants = "script", 2
+
+    def __init__(self, made: Callable[..., Any], wants: int = 2) -> None:
+        self.made, self.wants = made, wants
+        self.requests: list[Request] = []
+
+    def propose(self, request: Request, rng: np.random.Generator, ctx: Any) -> Any:
+        self.requests.append(request)
+        answer = self.made(request, rng)
+        return number(answer) if isinstance(answer, int) else answer
+
+    def fingerprint(self) -> Mapping[str, Any]:
+        return {"script": getattr(self.made, "__name__", "")}
+
+
+def climb(request: Request, rng: np.random.Generator) -> int:
+    """A step of -5 … 6 from the best parent."""
+    best = request.parents[-1]
+    assert best.source is not None
+    return value(best.source) + int(rng.integers(-5, 7))
+
+
+def none(request: Request, rng: np.random.Generator) -> Proposal:
+    """No program."""
+    return Proposal(None, reason="nothing to say")
