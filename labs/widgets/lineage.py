@@ -22,6 +22,8 @@ from labs.widgets.style import LINEAGE
 if TYPE_CHECKING:
     import networkx as nx
 
+    from search.plot import Chart
+
 RAMP = ((230, 170, 0), (52, 160, 120), (0, 114, 178))
 """Colours of the worst, the middle and the best score: seen on light and on dark ground."""
 
@@ -73,20 +75,31 @@ class Lineage:
         return best if best in self.graph else next(iter(ranked(self.graph)), None)
 
     def _draw(self) -> None:
-        shown = chosen(self.graph, self.show.value or SHOW[0], self.limit)
-        self.drawing.scene = scene(self.graph, shown, self.by.value or "score", self.best)
+        self._shown = chosen(self.graph, self.show.value or SHOW[0], self.limit)
+        self.drawing.scene = scene(self.graph, self._shown, self.by.value or "score", self.best)
 
     def _tell(self, k: int) -> None:
         if k in self.graph:
             self.drawing.path = trunk(self.graph, k)
             self.drawing.detail = detail(self.graph, k, best=k == self.best)
 
+    def picture(self) -> Chart:
+        """What is drawn, as a still figure."""
+        return portrait(self.graph, self._shown, self.by.value or "score", self.best)
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        from search.evolve.chart import folded
+
+        said = f"lineage: {told(self.graph, self._shown)}"
+        display({**(self.widget._repr_mimebundle_() or {}), "text/plain": said}, raw=True)
+        display({"text/html": folded(self.picture(), said), "text/plain": ""}, raw=True)
+
     def _repr_mimebundle_(self, **kwargs: object) -> dict[str, Any]:
         bundle: dict[str, Any] = dict(self.widget._repr_mimebundle_() or {})
-        shown = chosen(self.graph, self.show.value or SHOW[0], self.limit)
-        picture = portrait(self.graph, shown, self.by.value or "score", self.best)
-        bundle["image/png"] = b64encode(picture._repr_png_()).decode()
-        bundle["text/plain"] = f"lineage: {told(self.graph, shown)}"
+        bundle["image/png"] = b64encode(self.picture()._repr_png_()).decode()
+        bundle["text/plain"] = f"lineage: {told(self.graph, self._shown)}"
         return bundle
 
 
@@ -196,7 +209,7 @@ def _scores(graph: nx.DiGraph, k: int, parent: tuple[int, ...]) -> tuple[list[li
     return rows, f"parent {parent[0]}" if theirs else ""
 
 
-def portrait(graph: nx.DiGraph, shown: list[int], by: str, best: int | None) -> Any:
+def portrait(graph: nx.DiGraph, shown: list[int], by: str, best: int | None) -> Chart:
     """The drawing as a still figure, with the best program's line of first parents lit."""
     from matplotlib.collections import LineCollection
 

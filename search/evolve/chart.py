@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Sequence
+from html import escape
 
 import numpy as np
 
@@ -58,3 +60,12 @@ def chart(course: Course) -> Chart:
 def _steps(points: Sequence[Point], last: int) -> tuple[list[int], list[float]]:
     ends = [*points, (max(last, points[-1][0]), points[-1][1])]
     return [k for k, _ in ends], [score for _, score in ends]
+
+
+def folded(figure: Chart, said: str) -> str:
+    """A figure as HTML that can be unfolded: it stays where a widget goes with its kernel."""
+    source = b64encode(figure._repr_png_()).decode()
+    return (
+        "<details><summary>still picture, for a notebook that is opened again</summary>"
+        f'<img alt="{escape(said)}" src="data:image/png;base64,{source}"></details>'
+    )

@@ -104,7 +104,7 @@ class Dashboard:
                 self.button.description = "Ended"
             self._ended.set()
             if self._shown_in_cell:
-                self._publish(update=True)
+                self._keep_picture()
 
     def _push(self, last: bool = False) -> None:
         now = self.run.snapshot()
@@ -152,15 +152,24 @@ class Dashboard:
     # -- in a notebook -----------------------------------------------------------------------
 
     def _ipython_display_(self) -> None:
-        self._shown_in_cell = True
-        self._publish(update=False)
-        if self._ended.is_set():
-            self._publish(update=True)
-
-    def _publish(self, update: bool) -> None:
         from IPython.display import display
 
-        display(self._repr_mimebundle_(), raw=True, display_id=self._display, update=update)
+        display(self._repr_mimebundle_(), raw=True)
+        display({"text/html": "", "text/plain": ""}, raw=True, display_id=self._display)
+        self._shown_in_cell = True
+        if self._ended.is_set():
+            self._keep_picture()
+
+    def _keep_picture(self) -> None:
+        """Put the picture of the end below the view."""
+        from IPython.display import display
+
+        from search.evolve.chart import chart, folded
+
+        course = self.course()
+        still = folded(chart(course), f"scores of {course.name} over {course.last} evaluations")
+        display({"text/html": still, "text/plain": ""}, raw=True, display_id=self._display,
+                update=True)  # fmt: skip
 
     def _repr_mimebundle_(self, **kwargs: object) -> dict[str, Any]:
         """The widget; beside it, once the run has ended, its picture as PNG."""
