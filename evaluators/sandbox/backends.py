@@ -2,24 +2,49 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from evaluators.errors import UnknownName
-from evaluators.sandbox import places
+from evaluators.sandbox import bwrap, places, seccomp
 from evaluators.sandbox.interpreter import Plan
 
-BACKENDS = ("bwrap", "landlock", "process")
+STRONG = ("bwrap", "landlock")
+"""Strongest first."""
+BACKENDS = (*STRONG, "process")
 
 
-def plan_for(backend: str | None, preload: Sequence[str]) -> Plan:
-    """How to start the interpreter of a back-end."""
+def plan_for(backend: str, preload: Sequence[str]) -> Plan:
+    """How to start the interpreter of `backend` (one of BACKENDS)."""
     if backend not in BACKENDS:
         raise UnknownName("sandbox back-end", str(backend), BACKENDS)
+    packages = places.package_folders(preload)
     config = {
-        "path": places.package_folders(preload),
+        "path": packages,
         "preload": places.modules(preload),
-        "inner": None,
+        "isolate": backend in STRONG,
+        "uids": _private_uids(),
+        "reads": [*places.own_libraries()[:1], *packages],
+        "landlock": None,
         "outer": None,
+        "inner": None,
         "sweep": "group",
     }
-    return Plan(backend, config)
+    prefix: list[str] = []
+    if backend in STRONG:
+        config["outer"] = seccomp.outer().hex()
+        config["inner"] = seccomp.inner().hex()
+    if backend == "bwrap":
+        prefix = bwrap.command([*places.python_folders(), *packages])
+        config["sweep"] = "namespace"
+    elif backend == "landlock":
+        config["landlock"] = [*places.library_folders(), *places.own_libraries(), *packages]
+        config["sweep"] = "none"
+    return Plan(backend, config, tuple(prefix))
+
+
+def _private_uids() -> list[int]:
+    """User numbers to become when root: one of its own for each interpreter, or in a container
+    that maps few numbers a low one."""
+    draw = int.from_bytes(os.urandom(3), "big")
+    return [1_879_048_192 + draw, 50_000 + draw % 10_000, 65_534]

@@ -9,13 +9,13 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from evaluators.errors import LabError
+from evaluators.sandbox import places
 from evaluators.sandbox.outcome import Limits
 from evaluators.sandbox.warm import FORK, KILL, NOT_FORKED, QUIT, REQUEST, STATUS, USAGE
 
@@ -107,7 +107,7 @@ class Interpreter:
             self._close_complaints()
 
     def _spawn(self, plan: Plan, control: int, watcher: int) -> subprocess.Popen[bytes]:
-        command = [*plan.prefix, python(), "-s", "-S", "-P", "-B", "-X", "utf8", "-c", _BOOT]
+        command = [*plan.prefix, places.python(), "-s", "-S", "-P", "-B", "-X", "utf8", "-c", _BOOT]
         return subprocess.Popen(
             [*command, str(control), str(watcher)],
             stdin=subprocess.DEVNULL,
@@ -230,11 +230,6 @@ class Interpreter:
     def _close_complaints(self) -> None:
         if self.process.stderr is not None:
             self.process.stderr.close()
-
-
-def python() -> str:
-    """The interpreter itself, not a virtual environment's link to it."""
-    return os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
 
 
 _ENVIRONMENT = {

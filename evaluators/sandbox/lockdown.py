@@ -9,21 +9,93 @@ from __future__ import annotations
 import ctypes
 import os
 import resource
+import struct
 import sys
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar, NoReturn
 
-_PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 4, 22, 38
+from evaluators.sandbox import landlock
+
+_PR_SET_DUMPABLE, _PR_SET_KEEPCAPS, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 4, 8, 22, 38
 _SECCOMP_MODE_FILTER = 2
+_CAPABILITY_VERSION = 0x20080522
+_READ_ANY, _OVERRIDE = 1 << 2, 1 << 1  # CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE
 
 
 class Program(ctypes.Structure):
     """`struct sock_fprog`: a filter as the kernel wants it."""
 
-    _fields_ = [("length", ctypes.c_ushort), ("code", ctypes.c_char_p)]  # noqa: RUF012
+    _fields_: ClassVar = [("length", ctypes.c_ushort), ("code", ctypes.c_char_p)]
 
 
 def enter(config: dict[str, Any]) -> None:
     """Become nobody, give up gaining rights, hide the files, as `config` says."""
+    if not config["isolate"]:
+        return
+    if os.getuid() == 0:
+        _become_nobody(config["uids"], config["reads"])
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    _prctl(_PR_SET_DUMPABLE, 0)
+    if config["landlock"]:
+        try:
+            landlock.restrict(config["landlock"])
+        except landlock.NoLandlock as error:
+            refuse(str(error))
+
+
+def _become_nobody(uids: Sequence[int], reads: Sequence[str]) -> None:
+    """Take a user number that nobody else has, and drop every capability.
+
+    If that user cannot reach the folders to be read (an interpreter in root's home), the one
+    capability to read is kept: what may be read is then up to the mounts or to Landlock alone.
+    """
+    _prctl(_PR_SET_KEEPCAPS, 1)
+    os.setgroups([])
+    for uid in uids:
+        try:
+            os.setresgid(uid, uid, uid)
+            os.setresuid(uid, uid, uid)
+        except OSError:
+            continue
+        break
+    else:
+        refuse("none of the user numbers to change to exists in this container")
+    held = _permitted()
+    _set_capabilities(0, held)
+    kept = 0
+    if not all(os.access(folder, os.R_OK | os.X_OK) for folder in reads):
+        kept = held & _READ_ANY or held & _OVERRIDE
+        if not kept:
+            refuse(f"an ordinary user cannot read all of {', '.join(reads)}")
+    _set_capabilities(kept, kept)
+    if os.getresuid() != (uid, uid, uid) or 0 in os.getresgid() or _permitted() != kept:
+        refuse("root's rights could not be given up")
+
+
+def _permitted() -> int:
+    data = ctypes.create_string_buffer(24)
+    header = struct.pack("<Ii", _CAPABILITY_VERSION, 0)
+    if _libc().capget(header, data) != 0:
+        refuse("the capabilities cannot be read")
+    low, high = struct.unpack_from("<I", data, 4)[0], struct.unpack_from("<I", data, 16)[0]
+    return low | high << 32
+
+
+def _set_capabilities(effective: int, permitted: int) -> None:
+    halves = [(bits & 0xFFFFFFFF, bits >> 32) for bits in (effective, permitted)]
+    data = struct.pack("<6I", *(halves[k][n] if k < 2 else 0 for n in (0, 1) for k in (0, 1, 2)))
+    if _libc().capset(struct.pack("<Ii", _CAPABILITY_VERSION, 0), data) != 0:
+        refuse("the capabilities could not be dropped")
+
+
+def _prctl(option: int, value: int) -> None:
+    zero = ctypes.c_ulong(0)
+    if _libc().prctl(option, ctypes.c_ulong(value), zero, zero, zero) != 0:
+        refuse(f"prctl {option}: {os.strerror(ctypes.get_errno())}")
+
+
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
 
 
 def filter_calls(code: str | None) -> None:
@@ -62,6 +134,6 @@ def spent() -> tuple[float, float]:
     return sum(use.ru_utime for use in uses), sum(use.ru_stime for use in uses)
 
 
-def refuse(sentence: str) -> None:
+def refuse(sentence: str) -> NoReturn:
     """End the interpreter before it served anything."""
     sys.exit(f"lockdown: {sentence}")
