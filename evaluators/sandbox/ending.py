@@ -7,17 +7,23 @@ value: that it timed out, crashed or was refused a call is known from wait4 and 
 from __future__ import annotations
 
 import os
+import platform
 import signal
 from typing import Any
 
+from evaluators.sandbox.child import BASE_ERRNO
 from evaluators.sandbox.codec import decode
 from evaluators.sandbox.interpreter import Ended
 from evaluators.sandbox.outcome import Ending, Limits, Outcome
 from evaluators.sandbox.plain import CannotCross
+from evaluators.sandbox.syscalls import name_of
 from evaluators.sandbox.talk import Heard
 
 _CLAIMS: tuple[Ending, ...] = ("exception", "memory", "forbidden", "bad_output", "crashed")
-_NO_MORE = "no threads, processes, sockets or file writes, so neither asyncio nor multiprocessing"
+_NO_MORE = (
+    "in the sandbox there are no threads, processes, sockets or files to write, so neither asyncio "
+    "nor multiprocessing works"
+)
 
 
 def outcome(
@@ -70,10 +76,10 @@ def _claim(answer: Any) -> tuple[Ending, Any, str, int | None]:
     kind, text, line, code = answer
     if kind not in _CLAIMS:
         raise CannotCross("no answer of ours")
+    if type(code) is int and 0 <= code - BASE_ERRNO < 1024:
+        text = f"the system call {name_of(code - BASE_ERRNO, platform.machine())} is not allowed"
     if kind == "forbidden":
         text = f"{text} ({_NO_MORE})"
-    if type(code) is int and code > 1000:
-        text = f"system call {code - 1000}"
     return kind, None, text[:1000], line if type(line) is int else None
 
 

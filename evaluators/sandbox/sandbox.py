@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import warnings
 import weakref
@@ -17,6 +18,7 @@ from evaluators.sandbox.ending import outcome
 from evaluators.sandbox.interpreter import CannotStart, Ended, Interpreter, Plan, SandboxDied
 from evaluators.sandbox.outcome import Limits, Outcome
 from evaluators.sandbox.plain import CannotCross
+from evaluators.sandbox.seccomp import NoFilter
 
 
 class NoSandbox(LabError):
@@ -30,9 +32,10 @@ class WeakSandbox(UserWarning):
 class Sandbox:
     """A warm interpreter that runs each candidate in a child of its own.
 
-    `backend` is `bwrap`, `landlock`, or None for the stronger of the two that works here; the weak
-    `process` isolates nothing and must be named. `preload` are the modules that candidates find
-    loaded. The interpreter starts with the first call (0.1 to 0.2 s). One thread at a time.
+    `backend` is `bwrap`, `landlock`, or None for what REASONLAB_SANDBOX names, else the stronger
+    of the two that works here (NoSandbox if neither does); the weak `process` isolates nothing and
+    must be named. `preload` are the modules that candidates find loaded. The interpreter starts
+    with the first call (0.1 to 0.2 s). One thread at a time.
     """
 
     def __init__(
@@ -41,7 +44,11 @@ class Sandbox:
         limits: Limits = Limits(),  # noqa: B008
         preload: Sequence[str] = ("numpy",),
     ) -> None:
-        self._open(plan_for(backend, preload), limits)
+        backend = backend or os.environ.get("REASONLAB_SANDBOX") or _strongest()
+        try:
+            self._open(plan_for(backend, preload), limits)
+        except NoFilter as error:
+            raise NoSandbox(f"back-end {backend!r}: {error}") from None
         if self.backend == "process":
             warnings.warn(
                 "the back-end 'process' does not isolate: code it runs can read and write what "
@@ -112,6 +119,12 @@ class Sandbox:
             raise NoSandbox(f"back-end {self.backend!r} does not start: {error}") from None
         self._started = True
         return self._held[0]
+
+
+def _strongest() -> str:
+    from evaluators.sandbox.probe import strongest  # which tries Sandboxes
+
+    return strongest()
 
 
 def _end(held: list[Interpreter]) -> None:
