@@ -22,7 +22,7 @@ from evaluators.discovery.base import (
 from evaluators.errors import BadInput, UnknownName
 
 __all__ = [
-    "PROBLEMS", "SPLITS", "Check", "Direction", "DiscoveryProblem", "Evaluation", "Split",
+    "PROBLEMS", "SPLITS", "Check", "Direction", "DiscoveryProblem", "Evaluation", "Split", "check",
     "evolve", "load_problem", "names",
 ]  # fmt: skip
 
@@ -41,6 +41,14 @@ def evolve(function: F) -> F:
     return function
 
 
+def check(path: str, sandbox: Any = None) -> str:
+    """Whether the problem in a file of one's own can be evolved: a report. Raises BadInput for what
+    is wrong, with line and remedy. Runs the starting program in `sandbox`, or the strongest one."""
+    from evaluators.discovery.own.check import check
+
+    return check(path, sandbox)
+
+
 def names() -> list[str]:
     """Every `problem:variant` that `load_problem` knows."""
     found = []
@@ -57,7 +65,7 @@ def load_problem(name: str, **options: Any) -> DiscoveryProblem:
     option.
     """
     if name.endswith(".py"):
-        from evaluators.discovery.own import load_own
+        from evaluators.discovery.own.problem import load_own
 
         entry: str | Callable[..., DiscoveryProblem] = load_own
         variant, named = name, f"problem {name!r}"

@@ -1,4 +1,4 @@
-"""The greedy construction of a cap, compiled. A vector is its number in base 3, first digit first."""
+"""The greedy construction of a cap, compiled. Vectors are numbers in base 3, first digit first."""
 
 from __future__ import annotations
 

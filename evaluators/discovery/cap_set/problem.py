@@ -57,8 +57,8 @@ symmetric: what decides is how many coordinates are zero, where, and which of th
 
 
 class CapSet(DiscoveryProblem):
-    """`cap-set:N`; score: the size of the cap. There is one instance, the dimension, in every split:
-    a cap is a mathematical object, true wherever it was found."""
+    """`cap-set:N`; score: the size of the cap. There is one instance, the dimension, and it is in
+    every split: a cap is a mathematical object, true wherever it was found."""
 
     function = "priority"
     direction: Direction = "maximise"
@@ -132,7 +132,7 @@ class CapSet(DiscoveryProblem):
 
     def verify(self, artefact: Any) -> Check:
         """Check a set exactly: an artefact, or a plain list of vectors. The score is its size."""
-        vectors = artefact.get("vectors") if isinstance(artefact, Mapping) else artefact
+        vectors: Any = artefact.get("vectors") if isinstance(artefact, Mapping) else artefact
         reason = fault(vectors, self.n)
         return Check(False, None, reason) if reason else Check(True, float(len(vectors)))
 
