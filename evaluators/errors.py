@@ -22,3 +22,8 @@ class UnknownName(LabError):
 
 class BadInput(LabError):
     """A file, field or option that cannot be used as it is."""
+
+
+class CannotJudge(LabError):
+    """A problem that no answer could pass or fail, or a judge that broke down on it: a state of the
+    problem, not a score. The others go on."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluators.errors import BadInput
+from evaluators.errors import BadInput, CannotJudge, LabError
 from evaluators.problem import Problem
 from evaluators.tasks import load_task
 from evaluators.tasks.base import Task
@@ -90,10 +90,13 @@ def reference_judge(task: Task, place: str) -> Verifier | ReferenceVerifier:
 
 
 def judge(task: Task, row: Row) -> Verdict:
-    """The verdict on one row. Raises BadInput naming the place, for a reference without answer."""
+    """The verdict on one row; `passed` is None where the problem cannot be judged. Raises BadInput
+    naming the place, for a reference without answer."""
     verifier = reference_judge(task, row.place) if row.by_reference else task.verifier
     try:
         return verifier.check(row.problem, row.completion)
+    except CannotJudge as error:
+        return Verdict(0.0, None, None, str(error))
     except BadInput as error:
         raise BadInput(f"{row.place}: {error}") from error
 
@@ -117,12 +120,17 @@ def check(task_name: str, path: Path) -> Iterator[str]:
     for row in rows:
         if row.by_reference:
             reference_judge(task, row.place)
-    correct = 0
+    correct = judged = 0
     for row in rows:
         verdict = judge(task, row)
         correct += verdict.passed is True
+        judged += verdict.passed is not None
         yield as_json(verdict)
-    yield f"accuracy {correct / len(rows):.4f} ({correct}/{len(rows)})"
+    if judged < len(rows):
+        yield f"not judged {len(rows) - judged} of {len(rows)} rows: the problem is at fault"
+    if not judged:
+        raise LabError("no row could be judged; the reasons stand in the lines above")
+    yield f"accuracy {correct / judged:.4f} ({correct}/{judged})"
 
 
 def run(argv: list[str]) -> int:

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evaluators.errors import BadInput, LabError
+from evaluators.errors import BadInput, CannotJudge, LabError
 from evaluators.problem import Problem
 from evaluators.tasks.base import Format, Task
 from evaluators.verdict import Knows, StepVerifier, Verdict, Verifier
@@ -193,6 +193,8 @@ def verdict_of(verifier: Verifier | StepVerifier, problem: Problem, work: Any) -
     name = f"verifier {type(verifier).__name__}"
     try:
         verdict = verifier.check(problem, work)
+    except CannotJudge as error:
+        raise JudgeFailed(str(error)) from error
     except LabError:
         raise
     except Exception as error:

@@ -17,6 +17,8 @@ TASKS: dict[str, str | Callable[..., Task]] = {
     "operator": "evaluators.tasks.operator",
     "gsm8k": "evaluators.tasks.gsm8k",
     "jsonl": "evaluators.tasks.jsonl",
+    "code": "evaluators.tasks.code",
+    "gym": "evaluators.tasks.gym",
 }
 """Name -> module with `load(split, n, seed, **options)`, or such a function itself."""
 
@@ -34,8 +36,9 @@ def load_task(
 ) -> Task:
     """A task with `n` problems of a split.
 
-    `name` is one of TASKS; `"jsonl:FILE"` and `"gsm8k:FILE"` name a file behind the colon.
-    `options` are the task's own (difficulty, field names). Raises UnknownName for a wrong name and
+    `name` is one of TASKS; `"jsonl:FILE"`, `"gsm8k:FILE"` and `"code:FILE"` name a file behind the
+    colon, `"gym:NAME"` a task of reasoning-gym. `options` are the task's own (difficulty, field
+    names); one that takes any checks them itself. Raises UnknownName for a wrong name and
     BadInput for a wrong option.
     """
     name, colon, path = name.partition(":")
@@ -43,8 +46,9 @@ def load_task(
     if colon:
         options["path"] = path
     known = inspect.signature(load).parameters
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in known.values())
     for option in options:
-        if option not in known:
+        if option not in known and not takes_any:
             own = sorted(set(known) - {"split", "n", "seed"})
             raise BadInput(f"task {name!r} has no option {option!r}; it has {', '.join(own)}")
     return load(split=split, n=n, seed=seed, **options)

@@ -1,8 +1,13 @@
-"""Rows of a JSONL file, with errors that name the file, the line and the fields that were found."""
+"""Rows of a JSONL file, with errors that name the file, the line and the fields that were found.
+
+A file that ends in `.gz` is unpacked.
+"""
 
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,21 +17,20 @@ import numpy as np
 from evaluators.errors import BadInput
 from evaluators.problem import Problem
 
+EXAMPLE = '{"question": "…", "answer": "…"}'
 
-def read(path: Path) -> list[tuple[int, dict[str, Any]]]:
+
+def read(path: Path, example: str = EXAMPLE) -> list[tuple[int, dict[str, Any]]]:
     """Line number (from 1) and object of every line that is not blank.
 
     Raises BadInput for a file that is missing, unreadable or empty, and for a line that is not a
-    JSON object.
+    JSON object; `example` shows one.
     """
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
         raise BadInput(f"{path} {what}; give the path of a JSONL file (one JSON object a line)")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{path} is not UTF-8 text ({error}); save it as UTF-8") from error
     rows = []
+    text = _text(path)
     for line, content in enumerate(text.split("\n"), start=1):
         if not content.strip():
             continue
@@ -38,13 +42,34 @@ def read(path: Path) -> list[tuple[int, dict[str, Any]]]:
             raise BadInput(f"{path}, line {line}: nested too deeply") from error
         if not isinstance(row, dict):
             raise BadInput(
-                f'{path}, line {line}: a {type(row).__name__}, not an object such as {{"question": '
-                '"…", "answer": "…"}'
+                f"{path}, line {line}: a {type(row).__name__}, not an object such as {example}"
             )
         rows.append((line, row))
     if not rows:
         raise BadInput(f"{path} is empty; write one JSON object a line")
     return rows
+
+
+def _text(path: Path) -> str:
+    """The text of a file, unpacked where its name ends in `.gz`. Raises BadInput."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"cannot read {path}: {error.strerror or error}") from error
+    if path.suffix == ".gz":
+        try:
+            data = gzip.decompress(data)
+        except (OSError, EOFError, zlib.error) as error:
+            raise BadInput(
+                f"{path} is no whole gzip file ({error}); fetch it again, or drop the ending .gz if"
+                " it is plain text"
+            ) from error
+    elif data[:2] == b"\x1f\x8b":
+        raise BadInput(f"{path} is packed by gzip; give it the ending .gz")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{path} is not UTF-8 text ({error}); save it as UTF-8") from error
 
 
 def text_field(row: Mapping[str, Any], name: str, where: str, remedy: str) -> str:
