@@ -147,8 +147,8 @@ class PriorityProblem(BinPacking):
         longest = source.longest
         shown = longest if empty_bins is None else min(longest, 2000 + empty_bins)
         seconds = 2.0 + longest * (1e-3 + 3e-7 * shown)
-        self.limits = Limits(wall=seconds, cpu=seconds, output_bytes=(1 << 20) + 4 * longest)
-        self.patience = 60.0 + 2 * seconds * max(source.counts)
+        self.limits = Limits(3 * seconds, seconds, output_bytes=(1 << 20) + 4 * longest)
+        self.patience = 60.0 + 3 * seconds * max(source.counts)
         self.description = DESCRIPTION.format(capacity=source.widest, items=describe(cases))
 
     @property

@@ -110,7 +110,7 @@ class TableProblem(BinPacking):
                 f"capacity {widest} is too large for a policy table (at most {WIDEST});"
                 " use skeleton=priority"
             )
-        self.limits = Limits(output_bytes=max(1 << 20, 8 * (widest + 1) ** 2 + 65536))
+        self.limits = Limits(wall=6.0, output_bytes=max(1 << 20, 8 * (widest + 1) ** 2 + 65536))
         about = describe(source.split("train"))
         self.description = DESCRIPTION.format(capacity=widest, items=about)
         self._stacked: dict[str, list[Group]] = {}

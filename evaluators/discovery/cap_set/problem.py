@@ -63,7 +63,7 @@ class CapSet(DiscoveryProblem):
     function = "priority"
     direction: Direction = "maximise"
     skeleton = SKELETON
-    limits = Limits()
+    limits = Limits(wall=6.0)
 
     def __init__(self, n: int) -> None:
         self.n, self.name = n, f"cap-set:{n}"
