@@ -71,7 +71,7 @@ def decode(body: bytes | bytearray) -> Any:
     text = bytes(body[NUMBER:end])
     check_shape(text)
     try:
-        whole = json.loads(text, parse_constant=no_constant)
+        whole = json.loads(text.decode(), parse_constant=no_constant)
     except (ValueError, RecursionError) as error:
         raise CannotCross(f"the answer is no data: {str(error)[:120]}") from None
     if type(whole) is not list or len(whole) != 2 or type(whole[1]) is not list:

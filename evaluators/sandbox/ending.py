@@ -96,7 +96,7 @@ def _died(ended: Ended, limits: Limits) -> tuple[Ending, Any, str]:
     if number == signal.SIGSYS:
         return "forbidden", None, f"a system call that no honest program needs ({_NO_MORE})"
     if number == signal.SIGKILL:
-        return "memory", None, "ended by the system, most likely for want of memory"
+        return "memory", None, "ended from outside, most likely as the system ran out of memory"
     if ended.peak_kb > 0.9 * limits.memory_mb * 1024:
         return "memory", None, f"ended by {name} near its limit of {limits.memory_mb} MB"
     return "crashed", None, f"ended by {name}"

@@ -134,7 +134,8 @@ def _end(held: list[Interpreter]) -> None:
 
 class Session:
     """Calls to one child. The module's state lasts from call to call; once the child has ended,
-    every further call returns the Outcome that ended it."""
+    every further call returns the Outcome that ended it. `ended` is set once the child has ended:
+    processor seconds and peak kB of its whole life."""
 
     def __init__(self, sandbox: Sandbox, source: str, limits: Limits) -> None:
         self._sandbox = sandbox
@@ -142,11 +143,12 @@ class Session:
         self._limits = limits
         self._interpreter: Interpreter | None = None
         self._channel: Any = None
+        self.ended: Ended | None = None
         self._final = _refused_source(source, limits, sandbox.backend)
 
     def call(self, function: str, arguments: Sequence[Any] = ()) -> Outcome:
         """Call `function` of the session's module. Wall time is limited per call, processor time
-        and memory for the child's whole life (and reported by `usage` while it lives)."""
+        and memory for the child's whole life; an Outcome tells them if the child ended with it."""
         return self._call(function, arguments, last=False)
 
     def _call(self, function: str, arguments: Sequence[Any], last: bool) -> Outcome:
@@ -179,8 +181,7 @@ class Session:
             self._interpreter = interpreter
         interpreter, channel = self._interpreter, self._channel
         began = time.monotonic()
-        caps = (limits.printed_bytes, limits.output_bytes)
-        heard = talk.exchange(channel, interpreter.control, message, limits.wall, *caps)
+        heard = talk.exchange(channel, interpreter.control, message, limits)
         ended: Ended | None = None
         if heard.late or heard.flood:
             ended = self._end_child(heard)
@@ -190,11 +191,11 @@ class Session:
             if ended is None:
                 heard.late = True
                 ended = self._end_child(heard)
-            talk.drain(channel, heard, *caps)
+            talk.drain(channel, heard, limits)
         self._source = None
         result = outcome(heard, ended, limits, time.monotonic() - began, self._sandbox.backend)
         if ended is not None:
-            self._final = result
+            self._final, self.ended = result, ended
         return result
 
     def _end_child(self, heard: talk.Heard) -> Ended:
@@ -219,7 +220,7 @@ class Session:
         self._channel.close()
         if self._interpreter.live:
             try:
-                self._interpreter.kill_child()
+                self.ended = self._interpreter.kill_child()
             except SandboxDied:
                 self._sandbox.close()
         self._interpreter = None

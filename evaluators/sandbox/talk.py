@@ -10,10 +10,12 @@ import socket
 import time
 from dataclasses import dataclass, field
 
+from evaluators.sandbox.outcome import Limits
+
 _HEAD = 5  # kind and length
 _CHUNK = 1 << 18
 _SLACK = 4096  # an E frame or the text around an answer may exceed the caps by this
-_PRINT_ROOM = 4  # times the cap: a child that prints more than that floods
+_FRAMES_ROOM = 6  # bytes sent for one byte printed, if each stood in a frame of its own
 
 
 @dataclass
@@ -29,22 +31,24 @@ class Heard:
     flood: bool = False
     closed: bool = False
     rest: bytearray = field(default_factory=bytearray)
+    total: int = 0
 
 
 def exchange(
     channel: socket.socket,
     control: socket.socket,
     message: bytes,
-    seconds: float,
-    printed_bytes: int,
-    output_bytes: int,
+    limits: Limits,
 ) -> Heard:
-    """Send `message` and listen until an answer, the child's end, a flood or `seconds` are over.
+    """Send `message` and listen until an answer, the child's end, a flood or the deadline.
 
     Returns as soon as one answer is whole; the caller finds out how the child ended.
     """
     heard = Heard()
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + limits.wall
+    if _receive(channel, heard, limits):  # before it was asked anything
+        heard.flood = True
+        return heard
     data = memoryview(message)
     channel_fd, control_fd = channel.fileno(), control.fileno()
     poll = select.poll()
@@ -59,7 +63,7 @@ def exchange(
             break
         events = dict(poll.poll(left * 1000 + 1))
         if events.get(channel_fd, 0) & ~select.POLLOUT:
-            _receive(channel, heard, printed_bytes, output_bytes)
+            _receive(channel, heard, limits)
         elif events.get(channel_fd, 0) and data:
             data = _send(channel, data)
             if not data:
@@ -68,14 +72,14 @@ def exchange(
             if gone:
                 break
             gone = True  # once more: what the child wrote last may lie in the channel
-            _receive(channel, heard, printed_bytes, output_bytes)
+            _receive(channel, heard, limits)
     return heard
 
 
-def drain(channel: socket.socket, heard: Heard, printed_bytes: int, output_bytes: int) -> None:
+def drain(channel: socket.socket, heard: Heard, limits: Limits) -> None:
     """After the child's end: take what it wrote last, as far as it does not flood."""
     while not heard.closed and not heard.flood:
-        if not _receive(channel, heard, printed_bytes, output_bytes):
+        if not _receive(channel, heard, limits):
             break
 
 
@@ -90,7 +94,7 @@ def _send(channel: socket.socket, data: memoryview) -> memoryview:
     return data
 
 
-def _receive(channel: socket.socket, heard: Heard, printed_bytes: int, output_bytes: int) -> bool:
+def _receive(channel: socket.socket, heard: Heard, limits: Limits) -> bool:
     """Read what is there into `heard`; False if there is nothing (yet)."""
     try:
         part = channel.recv(_CHUNK)
@@ -102,16 +106,18 @@ def _receive(channel: socket.socket, heard: Heard, printed_bytes: int, output_by
         heard.closed = True
         return False
     heard.rest += part
-    _cut(heard, printed_bytes, output_bytes)
+    heard.total += len(part)
+    _cut(heard, limits)
     return True
 
 
-def _cut(heard: Heard, printed_bytes: int, output_bytes: int) -> None:
+def _cut(heard: Heard, limits: Limits) -> None:
     rest = heard.rest
+    allowed = limits.output_bytes + limits.printed_bytes * _FRAMES_ROOM + 2 * _SLACK
     while len(rest) >= _HEAD and not heard.kind:
         kind = chr(rest[0])
         size = int.from_bytes(rest[1:_HEAD], "big")
-        cap = printed_bytes if kind == "P" else output_bytes
+        cap = limits.printed_bytes if kind == "P" else limits.output_bytes
         if kind not in "PRE" or size > cap + _SLACK:
             heard.flood = True
             return
@@ -121,10 +127,7 @@ def _cut(heard: Heard, printed_bytes: int, output_bytes: int) -> None:
         del rest[: _HEAD + size]
         if kind == "P":
             heard.printed += body
-            if len(heard.printed) > printed_bytes * _PRINT_ROOM + _SLACK:
-                heard.flood = True
-                return
         else:
             heard.kind, heard.body = kind, body
-    if heard.kind and rest:
+    if (heard.kind and rest) or heard.total > allowed:
         heard.flood = True

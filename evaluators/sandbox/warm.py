@@ -152,7 +152,7 @@ class Warm:
         if self.sweep == "group":
             os.setpgid(0, 0)
         limit = resource.setrlimit
-        limit(resource.RLIMIT_AS, (self.own_memory + memory,) * 2)
+        limit(resource.RLIMIT_AS, (self.own_memory + memory, self.own_memory + memory))
         limit(resource.RLIMIT_CPU, (cpu, cpu + 1))
         limit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
         limit(resource.RLIMIT_NPROC, (0, 0))
