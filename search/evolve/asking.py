@@ -36,6 +36,15 @@ class Asker:
         """The ledger of the run."""
         return self.gate.ledger
 
+    def used_up(self) -> str:
+        """Which cap of the run has been reached: tokens, dollars or seconds."""
+        budget, spent = self.ledger.budget, self.ledger.spent
+        if budget.tokens is not None and spent.tokens >= budget.tokens:
+            return "tokens"
+        if budget.dollars is not None and (self.ledger.exhausted() or budget.seconds is None):
+            return "dollars"
+        return "seconds"
+
     def ask(
         self,
         request: Request,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from evaluators.discovery.base import DiscoveryProblem
 from evaluators.errors import BadInput
@@ -52,7 +52,7 @@ def begin(
     window = WINDOW * workers if window is None else window
     if type(window) is not int or window < 1:
         raise BadInput(f"window must be a whole number of 1 or more, not {window!r}")
-    people = Population.of({**getattr(chosen, "defaults", {}), **population})
+    people = Population.of({**getattr(chosen, "prefers", {}), **population})
     spec: dict[str, Any] | None = None
     if isinstance(problem, str):
         from evaluators.discovery import load_problem
@@ -72,8 +72,9 @@ def begin(
         "window": window,
     }
     settings = json.loads(json.dumps(settings, default=str))
+    watcher: Any = watcher_of(cast(Any, progress))  # its line shows any snapshot with `ended`
     plan = Plan(problem, chosen, asked, people, allowance, seed, window, workers, sandbox, settings)
-    return Evolution(plan, out, resume=resume, watcher=watcher_of(progress))
+    return Evolution(plan, out, resume=resume, watcher=watcher)
 
 
 def _check_model(proposer: Proposer, model: LanguageModel | None, allowance: Allowance) -> None:

@@ -8,8 +8,9 @@ import tempfile
 import weakref
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from evaluators.discovery.base import Evaluation, Split
 from evaluators.errors import BadInput
 from reasoning.loop import Handle
 from reasoning.loop import run as run_on_loop
@@ -142,7 +143,15 @@ class Evolution:
 
         return Dashboard(self, marks)
 
-    def measured(self) -> Mapping[tuple[str, str], Any]:
+    def spent(self) -> tuple[float, float, int, str]:
+        """Processor seconds of this session beside the programs' own, the programs' own, how many
+        workers were replaced, and the back-end of the sandbox."""
+        state = self._state
+        pool = state.pool
+        replaced, backend = (pool.replaced, pool.backend) if pool else (0, "")
+        return state.cpu, state.meter.programs_cpu, replaced, backend
+
+    def measured(self) -> Mapping[tuple[str, Split], Evaluation]:
         """Evaluations beside the search: (number of a program or `baseline/NAME`, split)."""
         side = self._state.side
         return dict(side.found) if side else {}

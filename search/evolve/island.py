@@ -123,11 +123,12 @@ class Island:
         """The logits of the clusters' softmax, (clusters,), in the order of `clusters`.
 
         A cluster's worth is counted from the best, in units of the distance between the best and
-        the median cluster, so neither the problem's unit nor an offset makes a difference.
+        the median cluster (the better of two middle ones), so neither the problem's unit nor an
+        offset makes a difference.
         """
         worths = np.array([cluster[0].worth for cluster in self.clusters.values()])
         top = worths.max()
-        scale = top - np.median(worths)
+        scale = top - np.partition(worths, len(worths) // 2)[len(worths) // 2]
         if not scale > 0:
             scale = max(top - worths.min(), 1e-300)
         return (worths - top) / (scale * self.temperature)

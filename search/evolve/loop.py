@@ -21,17 +21,13 @@ from reasoning.logged import CallFailed
 from reasoning.runlog import RunLog
 from search.evolve.asking import Asker, cost_of
 from search.evolve.database import Database, generator
-from search.evolve.pool import Job, Pool
+from search.evolve.once import Once
+from search.evolve.pool import Pool
 from search.evolve.program import Program, Proposal, Request
 from search.evolve.progress import Meter
 from search.evolve.record import KIND, Past, Record, in_order
-from search.evolve.seen import Seen
 from search.evolve.settings import Allowance
-from search.evolve.syntax import syntax_key
-
-HOPELESS = 8
-"""When the first so many proposals of a session are all lost, or so many (at least two windows) one
-after the other, the fault is not the programs': raise."""
+from search.evolve.streak import Streak
 
 _BURST = 16  # commits before the event loop may see to others
 
@@ -43,7 +39,6 @@ class Slot:
     k: int
     island: int
     floor: float | None
-    source: str | None = None
     key: int = 0
     size: int = 0
     proposal: Proposal | None = None
@@ -69,14 +64,14 @@ class Loop:
         self.allowance, self.window, self.meter = allowance, window, meter
         self._improved = improved
         self._slots: dict[int, Slot] = {}
-        self._seen = Seen()
-        self._sent: dict[int, tuple[Slot, list[Slot]]] = {}  # by key: who is evaluated, who shares
+        self._once = Once(problem, pool)
         self._tasks: set[asyncio.Future[Any]] = set()
         self._past: dict[int, Record] = {}
         self._closed = ""
         self._after: asyncio.Future[Any] | None = None
         self._pumping = False
-        self._recalled = self._lost_in_row = self._fresh = 0
+        self._recalled = 0
+        self._streak = Streak(window, allowance.evaluations)
         self._over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     async def run(self, log: RunLog, past: Past) -> str:
@@ -120,7 +115,7 @@ class Loop:
     async def _recall(self, log: RunLog, past: Past) -> None:
         """Commit what the log holds, and make the proposals again that were in flight."""
         for key, k in past.keys:
-            self._seen.add(key, k)
+            self._once.seen.add(key, k)
         past.keys.clear()
         self._past, self._recalled = dict(past.ahead), past.count
         self._pumping = True  # what is proposed on the way waits for all that is in the log
@@ -129,13 +124,12 @@ class Loop:
             if at % 256 == 0:
                 await asyncio.sleep(0)
         self._pumping = False
+        if self.database.best is not None:
+            self._improved(self.database.best.program)
         if past.count == 0:
             self._begin_start()
 
     def _begin_start(self) -> None:
-        if 0 in self._past:
-            self._place(Slot(0, 0, None), self._past.pop(0))
-            return
         slot = Slot(0, 0, None, proposal=Proposal(self.problem.start, origin="start"))
         self._slots[0] = slot
         self._proposed(slot)
@@ -162,7 +156,7 @@ class Loop:
             self._place(slot, self._past.pop(k))
             return
         if not self._tasks and self.asker.ledger.exhausted():
-            self._close(_cap(self.asker.ledger))
+            self._close(self.asker.used_up())
             return
         self._slots[k] = slot
         rng = generator(self.database.seed, k)
@@ -170,7 +164,7 @@ class Loop:
         request = Request(k, self.problem, home, parents, 0, island.failure)
         attempts = self.database.settings.attempts
         try:
-            answer, ledger = self.asker.ask(request, rng, attempts, self._is_known)
+            answer, ledger = self.asker.ask(request, rng, attempts, self._once.known)
         except CallFailed as error:
             answer, ledger = Proposal(None, reason=str(error)), None
             self._lose(slot, answer, {})
@@ -188,7 +182,7 @@ class Loop:
             slot.proposal = await answer
             slot.cost = cost_of(ledger)
             if slot.proposal.source is None and ledger.shortened:
-                self._closed = self._closed or _cap(self.asker.ledger)
+                self._closed = self._closed or self.asker.used_up()
             self._proposed(slot)
         except CallFailed as error:
             self.guarded(self._lose, slot, Proposal(None, reason=str(error)), cost_of(ledger))
@@ -197,15 +191,12 @@ class Loop:
         except BaseException as error:
             self.fail(error)
 
-    def _is_known(self, source: str) -> bool:
-        return self._seen.first(syntax_key(source, self.problem.limits.source_bytes)[0]) is not None
-
     def _place(self, slot: Slot, record: Record) -> None:
         """Take the result of a proposal from the log."""
         slot.record, slot.key = record, record.key
         self._slots[slot.k] = slot
         if record.program.source is not None:
-            self._seen.add(record.key, slot.k)
+            self._once.seen.add(record.key, slot.k)
 
     def _lose(self, slot: Slot, proposal: Proposal, cost: dict[str, float]) -> None:
         slot.proposal, slot.cost = proposal, cost
@@ -216,36 +207,17 @@ class Loop:
     def _proposed(self, slot: Slot) -> None:
         """Evaluate what was proposed, unless an earlier proposal has the same syntax."""
         assert slot.proposal is not None
-        source = slot.source = slot.proposal.source
+        source = slot.proposal.source
         if source is None:
             self._settle(slot, None)
             return
-        slot.key, slot.size = syntax_key(source, self.problem.limits.source_bytes)
-        if self._seen.add(slot.key, slot.k) < slot.k:
-            self._settle(slot, None)
-            return
-        sent = self._sent.get(slot.key)  # by a later proposal that was quicker
-        if sent is not None and (sent[0].source, sent[0].floor) == (source, slot.floor):
-            if sent[0].record is not None:
-                self._settle(slot, sent[0].record.program.evaluation)
-            else:
-                sent[1].append(slot)
-            return
-        self._sent[slot.key] = (slot, [])
-        self.pool.submit(Job(source, lambda answer: self._evaluated(slot, answer), "train",
-                             slot.floor, audit=True))  # fmt: skip
+        slot.key, slot.size = self._once.syntax(source)
 
-    def _evaluated(self, slot: Slot, answer: dict[str, Any]) -> None:
-        if self._over.done():
-            return
-        if "broken" in answer:
-            evaluation = Evaluation("invalid", reason=f"the scorer failed: {answer['broken']}")
-        else:
-            evaluation = Evaluation.from_row(answer["evaluation"])
-        shared = self._sent[slot.key][1] if self._sent.get(slot.key, (None,))[0] is slot else []
-        self._settle(slot, evaluation, retried=answer["retried"])
-        for other in shared:
-            self._settle(other, evaluation)
+        def done(evaluation: Evaluation | None, retried: bool) -> None:
+            if not self._over.done():
+                self._settle(slot, evaluation, retried=retried)
+
+        self._once.evaluate(slot.k, source, slot.floor, done)
 
     def _settle(
         self,
@@ -289,9 +261,7 @@ class Loop:
                 if slot is None or slot.record is None:
                     break
                 del self._slots[slot.k]
-                sent = self._sent.get(slot.key)
-                if sent is not None and sent[0].k <= slot.k:
-                    del self._sent[slot.key]
+                self._once.committed(slot.k, slot.key)
                 self._commit(slot.record, earlier=False)
             else:
                 asyncio.get_running_loop().call_soon(self.guarded, self._pump)
@@ -302,45 +272,20 @@ class Loop:
 
     def _commit(self, record: Record, earlier: bool) -> None:
         program = record.program
-        first = self._seen.first(record.key) if program.source is not None else None
+        first = self._once.seen.first(record.key) if program.source is not None else None
         if first is not None and first < program.k:
             program = replace(program, duplicate_of=first)
         commit = self.database.commit(program, record.size)
         if commit.twin is not None:
             program = replace(program, duplicate_of=commit.twin)
         self.meter.add(record, program, commit, earlier)
-        if commit.improved:
-            self._improved(program)
         if not earlier:
-            self._give_up_if_hopeless(program)
+            self._streak.add(program)
+            if commit.improved:
+                self._improved(program)
         self._follow(program.k)
-
-    def _give_up_if_hopeless(self, program: Program) -> None:
-        if program.k == 0:
-            return
-        self._fresh += 1
-        self._lost_in_row = self._lost_in_row + 1 if program.lost else 0
-        lost = self._lost_in_row
-        first = lost == self._fresh and (
-            lost >= HOPELESS or program.k == self.allowance.evaluations
-        )
-        if lost and (first or lost >= max(HOPELESS, 2 * self.window)):
-            raise LabError(
-                f"the last {lost} proposals were all lost: {program.reason}. What was committed is"
-                " kept; resume when the model answers again"
-            )
 
     def _close(self, why: str) -> None:
         """Make no more proposals; the run ends when those in flight are committed."""
         self._closed = self._closed or why
         self._pump()
-
-
-def _cap(ledger: Ledger) -> str:
-    """Which cap of the run's ledger is used up."""
-    budget, spent = ledger.budget, ledger.spent
-    if budget.tokens is not None and spent.tokens >= budget.tokens:
-        return "tokens"
-    if budget.dollars is not None and spent.dollars >= budget.dollars:
-        return "dollars"
-    return "seconds"

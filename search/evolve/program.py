@@ -93,8 +93,11 @@ class Proposer(Protocol):
     from `rng`, and calls a model only through `ctx` (its model, ledger and seed path); one that
     needs neither may be a plain function."""
 
-    name: str
-    wants: int
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def wants(self) -> int: ...
 
     def propose(
         self, request: Request, rng: np.random.Generator, ctx: Context | None

@@ -86,7 +86,7 @@ class Meter:
         self.held_out: dict[int, float] = {}
         self.proposed = self.timeouts = self.retried = self.earlier = self.evaluated = 0
         self.spent: Callable[[], tuple[int, float]] = lambda: (0, 0.0)
-        self.before = 0.0
+        self.before = self.programs_cpu = 0.0
         self._total, self._watcher = total, watcher
         self._began = self._told = time.monotonic()
         self._lasted: float | None = None
@@ -106,7 +106,9 @@ class Meter:
         """Count a commit; `earlier`: of a session before this one."""
         verdict = program.verdict
         self.verdicts[verdict] += 1
-        self.evaluated += program.evaluation is not None
+        if program.evaluation is not None:
+            self.evaluated += 1
+            self.programs_cpu += 0.0 if earlier else program.evaluation.cpu
         self.retried += record.retried
         self.earlier += earlier
         self.timeouts += verdict == "timeout" and not earlier

@@ -14,7 +14,7 @@ from evaluators.errors import BadInput, UnknownName
 from reasoning.core import Context, LanguageModel
 from search.evolve.program import Proposal, Proposer, Request
 
-PROPOSERS: dict[str, str | Callable[[], Proposer]] = {
+PROPOSERS: dict[str, str | Callable[..., Proposer]] = {
     "mutate": "search.evolve.mutate:Mutator",
     "model": "search.evolve.model_proposer:ModelProposer",
 }
@@ -42,17 +42,15 @@ class PlainFunction:
         return {"function": self.name, "source": text}
 
 
-def proposer_of(given: str | LanguageModel | Proposer | Callable[..., Any]) -> Proposer:
-    """A proposer from a name in PROPOSERS, a model, an object with `propose`, or a function
-    `(request, rng) -> source or Proposal`. Raises UnknownName or BadInput."""
+def proposer_of(
+    given: str | LanguageModel | Proposer | Callable[..., Any], **options: Any
+) -> Proposer:
+    """A proposer from a name in PROPOSERS (with `options`), a model, an object with `propose`, or a
+    function `(request, rng) -> source or Proposal`. Raises UnknownName or BadInput."""
     if isinstance(given, str):
-        if given not in PROPOSERS:
-            raise UnknownName("proposer", given, PROPOSERS)
-        entry = PROPOSERS[given]
-        if callable(entry):
-            return entry()
-        module, name = entry.split(":")
-        return getattr(import_module(module), name)()
+        return _named(given, options)
+    if options:
+        raise BadInput("options are for a proposer given by name")
     if isinstance(given, type):
         raise BadInput(f"{given.__name__} is a class: write {given.__name__}()")
     if isinstance(given, Proposer):
@@ -67,3 +65,19 @@ def proposer_of(given: str | LanguageModel | Proposer | Callable[..., Any]) -> P
         f"{given!r} is no proposer: give a name ({', '.join(PROPOSERS)}), a model, an object with"
         " name, wants and propose(request, rng, ctx), or a function (request, rng)"
     )
+
+
+def _named(name: str, options: dict[str, Any]) -> Proposer:
+    if name not in PROPOSERS:
+        raise UnknownName("proposer", name, PROPOSERS)
+    entry = PROPOSERS[name]
+    if isinstance(entry, str):
+        module, attribute = entry.split(":")
+        make = getattr(import_module(module), attribute)
+    else:
+        make = entry
+    known = inspect.signature(make).parameters
+    for option in options:
+        if option not in known:
+            raise UnknownName(f"option of proposer {name!r}", option, known)
+    return make(**options)

@@ -16,6 +16,7 @@ from evaluators.errors import BadInput
 from search.evolve.program import Program
 
 KIND = "program"
+COSTS = ("tokens", "prompt", "completion", "calls", "dollars")
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class Past:
         """Read a log. Costs include those of calls that were lost with their session."""
         ahead: dict[int, Record] = {}
         keys: list[tuple[int, int]] = []
-        cost = dict.fromkeys(("tokens", "prompt", "completion", "calls", "dollars"), 0.0)
+        cost: dict[str, float] = dict.fromkeys(COSTS, 0.0)
         lost: dict[str, float] = {}
         settled: set[str] = set()
         count, seconds = 0, 0.0

@@ -1,11 +1,18 @@
-"""Settings of the program database, and what a run may spend."""
+"""Settings of the program database, what a run may spend, and a whole run as plain values."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal
 
 from evaluators.errors import BadInput, UnknownName
+
+if TYPE_CHECKING:
+    from search.evolve.evolution import Evolution
+    from search.evolve.progress import Watcher
+
+Value = int | float | bool | str
 
 Selection = Literal["clusters", "tournament"]
 
@@ -45,7 +52,7 @@ class Population:
             raise UnknownName("selection", str(self.selection), ("clusters", "tournament"))
 
     @classmethod
-    def of(cls, options: dict[str, Any]) -> Population:
+    def of(cls, options: Mapping[str, Any]) -> Population:
         """Settings by name. Raises UnknownName for one that does not exist."""
         names = [field.name for field in fields(cls)]
         for name in options:
@@ -72,3 +79,60 @@ class Allowance:
         for name, value in caps.items():
             if value is not None and not value > 0:
                 raise BadInput(f"{name} must be more than 0, not {value!r}")
+
+
+@dataclass(frozen=True)
+class EvolveSettings:
+    """A run of `evolve` as plain values, shared by the command line and TOML files.
+
+    `options` go to the problem (`skeleton=priority`, `train=24`), `proposer_options` to the
+    proposer, `model_options` to the model (`price_completion=0.4`), `population` holds fields of
+    Population (`capacity=100`, `selection=tournament`, `reset=0`).
+    """
+
+    problem: str = "bin-packing:weibull-5k"
+    proposer: str = "mutate"
+    model: str | None = None
+    options: Mapping[str, Value] = field(default_factory=dict)
+    proposer_options: Mapping[str, Value] = field(default_factory=dict)
+    model_options: Mapping[str, Value] = field(default_factory=dict)
+    population: Mapping[str, Value] = field(default_factory=dict)
+    evaluations: int | None = None
+    tokens: int | None = None
+    dollars: float | None = None
+    seconds: float | None = None
+    islands: int | None = None
+    workers: int = 2
+    window: int | None = None
+    seed: int = 0
+    sandbox: str | None = None
+    out: str | None = None
+    resume: bool = False
+
+
+def evolve_from(
+    settings: EvolveSettings, progress: bool | Watcher | None = None, wait: bool = True
+) -> Evolution:
+    """Load the model by name, if there is one, and evolve. With a model, proposer `mutate` (the
+    default) becomes `model`. Raises LabError for what cannot work."""
+    from search.evolve.function import evolve
+    from search.evolve.proposers import proposer_of
+
+    name = settings.proposer
+    if settings.model is not None and name == EvolveSettings.proposer:
+        name = "model"
+    proposer = proposer_of(name, **settings.proposer_options)
+    model = None
+    if settings.model is not None:
+        from reasoning.models import load_model
+
+        model_options: dict[str, Any] = dict(settings.model_options)
+        model = load_model(settings.model, **model_options)
+    population: dict[str, Any] = dict(settings.population)
+    return evolve(
+        settings.problem, proposer, evaluations=settings.evaluations, tokens=settings.tokens,
+        dollars=settings.dollars, seconds=settings.seconds, islands=settings.islands,
+        workers=settings.workers, seed=settings.seed, out=settings.out, resume=settings.resume,
+        model=model, window=settings.window, sandbox=settings.sandbox, options=settings.options,
+        progress=progress, wait=wait, **population,
+    )  # fmt: skip

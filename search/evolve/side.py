@@ -16,6 +16,7 @@ from typing import Any
 
 from evaluators.discovery.base import DiscoveryProblem, Evaluation, Split
 from reasoning.runlog import RunLog
+from search.evolve.once import evaluation_of
 from search.evolve.pool import Job, Pool
 from search.evolve.program import Program
 from search.evolve.progress import Meter
@@ -41,7 +42,7 @@ class Side:
         self._failed = failed
         self.found: dict[Key, Evaluation] = {}
         wanted: tuple[Split, ...] = ("validation", "held-out")
-        self.splits = tuple(split for split in wanted if len(problem.instances(split)))
+        self.splits = tuple[Split, ...](split for split in wanted if problem.instances(split))
         self._busy: asyncio.Task[None] | None = None
         self._next: Program | None = None
 
@@ -133,10 +134,7 @@ class Side:
         if key in self.found:
             return
         answer = await self._answer(Job(source, _nobody, key[1]))
-        if "broken" in answer:
-            evaluation = Evaluation("invalid", reason=f"the scorer failed: {answer['broken']}")
-        else:
-            evaluation = Evaluation.from_row(answer["evaluation"])
+        evaluation = evaluation_of(answer)
         self.log.append(KIND, who=key[0], split=key[1], evaluation=evaluation.to_row())
         self._keep(key, evaluation)
 
@@ -159,12 +157,16 @@ class Side:
         draft = path.with_suffix(".new")
         draft.write_text(json.dumps({
             "k": program.k, "problem": self.problem.name, "version": self.problem.version,
-            "fingerprint": dict(self.problem.fingerprint()), "score": program.score,
+            "fingerprint": dict(self.problem.fingerprint()), "scores": self._scores(program),
             "artefact": answer["artefact"],
         }), "utf-8")  # fmt: skip
         os.replace(draft, path)
         for old in stored(self.log.folder)[:-2]:
             old.unlink()
+
+    def _scores(self, program: Program) -> dict[str, float | None]:
+        """What is claimed of a program: its score on every split."""
+        return {"train": program.score, **{s: self.score(program, s) for s in self.splits}}
 
     async def _answer(self, job: Job) -> dict[str, Any]:
         done: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()

@@ -12,12 +12,20 @@ import ast
 import builtins
 import hashlib
 import warnings
+from functools import cache
 from typing import Any
 
 _BUILTINS = frozenset(dir(builtins))
 _LOOKS = frozenset({"eval", "exec", "locals", "globals", "vars", "dir", "compile", "getattr"})
 _SKIPPED = frozenset({"type_comment", "type_ignores", "returns", "annotation", "kind", "ctx"})
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_DOCUMENTED = (*_FUNCTIONS, ast.Module)
+_NAMING: dict[type[ast.AST], str] = {
+    ast.FunctionDef: "name", ast.AsyncFunctionDef: "name", ast.ClassDef: "name",
+    ast.keyword: "arg", ast.alias: "name", ast.Global: "names", ast.Nonlocal: "names",
+    ast.ExceptHandler: "name", ast.MatchAs: "name", ast.MatchStar: "name", ast.MatchMapping: "rest",
+}  # fmt: skip
+"""Nodes that name something by a text, and the field."""
 
 
 def syntax_key(source: str, limit: int = 65536) -> tuple[int, int]:
@@ -54,11 +62,11 @@ def _serialise(tree: ast.Module) -> tuple[list[str], int]:
     stack: list[Any] = [tree]
     while stack:
         node: Any = stack.pop()
-        if not isinstance(node, ast.AST):
+        kind: Any = type(node)
+        if not issubclass(kind, ast.AST):
             parts.append(node if type(node) is str else repr(node))
             continue
         size += 1
-        kind = type(node)
         parts.append(kind.__name__)
         if kind is ast.Name:
             names.append((len(parts), node.id))
@@ -75,21 +83,17 @@ def _serialise(tree: ast.Module) -> tuple[list[str], int]:
             parts.append(node.arg)
             bound.add(node.arg)
             continue
-        if isinstance(node, _FUNCTIONS):
-            kept.add(node.name)
-        elif kind is ast.ClassDef:
-            frozen = True
-        elif kind is ast.keyword and node.arg:
-            kept.add(node.arg)
-        elif kind is ast.alias:
-            kept.add(node.asname or node.name.split(".")[0])
-        elif kind in (ast.Global, ast.Nonlocal):
-            kept.update(node.names)
-        elif kind in (ast.ExceptHandler, ast.MatchAs, ast.MatchStar) and node.name:
-            kept.add(node.name)
-        elif kind is ast.MatchMapping and node.rest:
-            kept.add(node.rest)
-        _push(stack, node)
+        if kind in _NAMING:
+            frozen = _note(node, kept) or frozen
+        for field in _fields(kind):
+            value = getattr(node, field, None)
+            if type(value) is list:
+                if field == "body" and kind in _DOCUMENTED:
+                    value = _without_docstring(value)
+                stack.extend(reversed(value))
+                stack.append(len(value))
+            else:
+                stack.append(value)
     local: dict[str, str] = {}
     if not frozen:
         for at, name in names:
@@ -98,19 +102,25 @@ def _serialise(tree: ast.Module) -> tuple[list[str], int]:
     return parts, size
 
 
-def _push(stack: list[Any], node: ast.AST) -> None:
-    """Put a node's fields on the stack, last one first; lists with their length before them."""
-    for field in reversed(node._fields):
-        if field in _SKIPPED:
-            continue
-        value = getattr(node, field, None)
-        if type(value) is list:
-            if field == "body" and isinstance(node, (*_FUNCTIONS, ast.Module)):
-                value = _without_docstring(value)
-            stack.extend(reversed(value))
-            stack.append(len(value))
-        else:
-            stack.append(value)
+@cache
+def _fields(kind: type[ast.AST]) -> tuple[str, ...]:
+    """The fields that make a difference, last one first (they go on a stack)."""
+    return tuple(field for field in reversed(kind._fields) if field not in _SKIPPED)
+
+
+def _note(node: Any, kept: set[str]) -> bool:
+    """Add the names that the node binds as a text to `kept`; returns whether no name at all may
+    change (a class: its variables are attributes)."""
+    kind = type(node)
+    if kind in (ast.Global, ast.Nonlocal):
+        kept.update(node.names)
+    elif kind is ast.alias:
+        kept.add(node.asname or node.name.split(".")[0])
+    else:
+        name = getattr(node, _NAMING[kind])
+        if name:
+            kept.add(name)
+    return kind is ast.ClassDef
 
 
 def _without_docstring(body: list[Any]) -> list[Any]:

@@ -1,0 +1,97 @@
+"""Lineage: every program of a run with its parents, as a graph, read from the run log.
+
+The rows are committed again in the order of their numbers, so that duplicates and islands are what
+they were in the run. Also while the run goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evaluators.discovery.base import DiscoveryProblem, Split
+from reasoning.runlog import read_events, read_settings
+from search.evolve.database import Database
+from search.evolve.program import Program
+from search.evolve.record import in_order
+from search.evolve.seen import Seen
+from search.evolve.settings import Population
+from search.evolve.side import KIND as MEASURED
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+
+def programs_of(folder: str | Path, problem: DiscoveryProblem) -> Iterator[Program]:
+    """The committed programs of a run folder in order, with what became of each, and with the
+    validation and held-out scores that were measured."""
+    scores = measured_scores(folder)
+    for program in _replayed(folder, problem):
+        k = str(program.k)
+        yield replace(
+            program,
+            validation=scores.get((k, "validation")),
+            held_out=scores.get((k, "held-out")),
+        )
+
+
+def measured_scores(folder: str | Path) -> dict[tuple[str, Split], float | None]:
+    """Scores beside the search: (number of a program or `baseline/NAME`, split) -> score."""
+    return {
+        (event["who"], event["split"]): event["evaluation"]["score"]
+        for event in read_events(folder)
+        if event["kind"] == MEASURED
+    }
+
+
+def lineage_of(folder: str | Path, problem: DiscoveryProblem) -> nx.DiGraph:
+    """The graph: a node for every program (its number), an edge from each parent.
+
+    Node attributes: `source`, `score`, `scores` (one a training instance), `verdict`, `reason`,
+    `island`, `origin`, `parents`, `prompt`, `response`, `duplicate_of`, `validation`, `held_out`
+    (None where not measured). Of the graph: `best` (the program chosen at the end, else the best on
+    training), `direction`, `problem`, `instances` (of the training split).
+    """
+    import networkx as nx
+
+    graph = nx.DiGraph()
+    best: tuple[int, float] | None = None
+    for p in programs_of(folder, problem):
+        graph.add_node(p.k, **_attributes(p))
+        graph.add_edges_from((parent, p.k) for parent in p.parents)
+        if p.score is not None and (best is None or problem.better(p.score, best[1])):
+            best = p.k, p.score
+    chosen = [event["k"] for event in read_events(folder) if event["kind"] == "best"]
+    graph.graph.update(
+        best=chosen[-1] if chosen else best[0] if best else None,
+        direction=problem.direction,
+        problem=problem.name,
+        instances=list(problem.instances("train")),
+    )
+    return graph
+
+
+def _attributes(p: Program) -> dict[str, Any]:
+    return {
+        "source": p.source, "score": p.score, "verdict": p.verdict, "island": p.island,
+        "scores": p.evaluation.scores if p.evaluation else (), "origin": p.origin,
+        "reason": (p.evaluation.reason if p.evaluation else "") or p.reason, "parents": p.parents,
+        "prompt": p.prompt, "response": p.response, "duplicate_of": p.duplicate_of,
+        "validation": p.validation, "held_out": p.held_out,
+    }  # fmt: skip
+
+
+def _replayed(folder: str | Path, problem: DiscoveryProblem) -> Iterator[Program]:
+    settings = read_settings(folder)
+    database = Database(problem, Population(**settings["population"]), settings["seed"])
+    seen = Seen()
+    for record in in_order(read_events(folder)):
+        program = record.program
+        if program.source is not None:
+            first = seen.add(record.key, program.k)
+            if first < program.k:
+                program = replace(program, duplicate_of=first)
+        commit = database.commit(program, record.size)
+        yield program if commit.twin is None else replace(program, duplicate_of=commit.twin)
