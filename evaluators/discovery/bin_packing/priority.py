@@ -157,7 +157,7 @@ class PriorityProblem(BinPacking):
 
     @property
     def hints(self) -> Mapping[str, Any]:
-        return {"terms": ("item", "bins", "bins - item"), "constants": (self.source.widest,)}
+        return {"terms": {"gap": "bins - item"}, "constants": (self.source.widest,)}
 
     def fingerprint(self) -> Mapping[str, Any]:
         return {**super().fingerprint(), "empty_bins": self.empty_bins}

@@ -125,7 +125,7 @@ class TableProblem(BinPacking):
     @property
     def hints(self) -> Mapping[str, Any]:
         return {
-            "terms": ("item", "remaining", "remaining - item"),
+            "terms": {"gap": "remaining - item"},
             "constants": (self.source.widest,),
         }
 

@@ -30,7 +30,8 @@ def priority(v):
     """How much each vector is wanted; of equal priorities the first vector wins.
 
     v: integer array (n, 3**n) of 0, 1 and 2: v[i] is coordinate i of all vectors, in lexicographic
-    order. Returns an array of 3**n numbers; a vector at -inf is never taken.
+    order. Returns one number a vector, or one a coordinate of each (shape of v), which are added
+    up. A vector at -inf is never taken.
     """
     return 0
 
@@ -42,14 +43,16 @@ def priorities(n):
         found = np.asarray(priority(v))
     if found.dtype.kind not in "biuf":
         raise TypeError(f"priority returned {found.dtype}, not real numbers")
-    return found.astype(np.float64)
+    found = found.astype(np.float64)
+    return found.sum(axis=0) if found.ndim == 2 and found.shape[0] == n else found
 '''
 
 DESCRIPTION = """\
 Cap sets: find as many vectors with {n} coordinates in {{0, 1, 2}} as possible so that no three
 different ones add up to 0 modulo 3 in every coordinate. priority(v) rates all 3**{n} vectors at
 once: v is an integer numpy array of shape ({n}, 3**{n}), v[i] holds coordinate i of every vector.
-Return an array of 3**{n} numbers (no nan). Vectors are then taken greedily, highest priority first
+Return an array of 3**{n} numbers (no nan), or one of the shape of v, whose rows are then added up.
+np.roll(v, k, axis=0) is coordinate i - k at i. Vectors are then taken greedily, highest priority first
 (the first in lexicographic order of equals), leaving out those that would complete a line. The
 largest cap known has {best} vectors. Write vectorised code without `if` on arrays: np.where,
 arithmetic, comparisons of coordinates, counts such as (v == 0).sum(axis=0). Large caps are
@@ -81,8 +84,15 @@ class CapSet(DiscoveryProblem):
 
     @property
     def hints(self) -> Mapping[str, Any]:
-        counts = tuple(f"(v == {d}).sum(axis=0)" for d in range(3))
-        return {"terms": (*(f"v[{i}]" for i in range(self.n)), *counts), "constants": (0, 1, 2, 3)}
+        terms = {
+            "v": "v",
+            "next_": "np.roll(v, 1, axis=0)",
+            "second": "np.roll(v, 2, axis=0)",
+            "third": "np.roll(v, 3, axis=0)",
+            "zeros": "np.sum(v == 0, axis=0)",
+            "ones": "np.sum(v == 1, axis=0)",
+        }
+        return {"terms": terms, "constants": (0, 1, 2, 3)}
 
     def instances(self, split: Split) -> Sequence[str]:
         if split not in SPLITS:
