@@ -59,11 +59,6 @@ class ModelProposer:
         """How many parents a request should bring."""
         return self.best_k
 
-    def fingerprint(self) -> dict[str, Any]:
-        """Its settings as JSON values."""
-        plain = {k: v for k, v in vars(self).items() if k not in ("model", "sampling")}
-        return {"name": self.name, **plain, "sampling": vars(self.sampling)}
-
     async def propose(
         self, request: Request, rng: np.random.Generator, ctx: Context | None
     ) -> Proposal:
