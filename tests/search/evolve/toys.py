@@ -7,6 +7,7 @@ evaluation in a file.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import sys
@@ -19,6 +20,7 @@ import cloudpickle
 import numpy as np
 
 from evaluators.discovery.base import Check, DiscoveryProblem, Evaluation, Split
+from search.evolve.lineage import programs_of
 from search.evolve.program import Proposal, Request
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -140,3 +142,57 @@ def climb(request: Request, rng: np.random.Generator) -> int:
 def none(request: Request, rng: np.random.Generator) -> Proposal:
     """No program."""
     return Proposal(None, reason="nothing to say")
+
+
+class FakePool:
+    """Evaluates in this process, and answers in an order that a seed decides, never that of
+    submission: the latest as well as the first may come next. `pause` is asked before each answer
+    (a number of turns of the loop to let pass)."""
+
+    seed = 0
+
+    def __init__(self, problem: Any, count: int, sandbox: Any, failed: Callable[..., None]) -> None:
+        self.problem, self.failed = problem, failed
+        self.cpu, self.replaced, self.backend = 0.0, 0, "fake"
+        self.held: list[Any] = []
+        self.rng = np.random.default_rng(self.seed)
+        self.closed = False
+
+    def start(self) -> None:
+        pass
+
+    def submit(self, job: Any, first: bool = False) -> None:
+        self.held.append(job)
+        asyncio.get_running_loop().call_soon(self.tick, int(self.rng.integers(4)))
+
+    def tick(self, turns: int) -> None:
+        if self.closed:
+            return
+        if turns:
+            asyncio.get_running_loop().call_soon(self.tick, turns - 1)
+            return
+        job = self.held.pop(int(self.rng.integers(len(self.held))))
+        try:
+            job.done(self.answer(job))
+        except BaseException as error:
+            self.failed(error)
+
+    def answer(self, job: Any) -> dict[str, Any]:
+        if job.artefact:
+            return {"artefact": self.problem.artefact(job.source, None), "cpu": 0.0}
+        evaluation = self.problem.evaluate(job.source, None, job.split, job.floor)
+        if job.audit and evaluation.score is not None and self.problem.audit(job.source, None):
+            evaluation = Evaluation("cheating", reason="it looked")
+        return {"evaluation": evaluation.to_row(), "retried": False, "cpu": 0.0}
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def facts(folder: Path, problem: DiscoveryProblem) -> list[tuple[Any, ...]]:
+    """What must be the same in two runs: the committed programs, without what was measured."""
+    return [
+        (p.k, p.source, p.island, p.parents, p.origin, p.verdict, p.score, p.duplicate_of,
+         p.evaluation.scores if p.evaluation else None)
+        for p in programs_of(folder, problem)
+    ]  # fmt: skip
