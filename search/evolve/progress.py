@@ -112,10 +112,11 @@ class Meter:
         self.retried += record.retried
         self.earlier += earlier
         self.timeouts += verdict == "timeout" and not earlier
+        new = commit.improved
         for island, best in commit.changes:
             if best.score is not None:
-                new = commit.improved and best.k == program.k
                 self.history.append(Step(program.k, island, best.score, record.seconds, new))
+                new = False
         if self._watcher is not None and time.monotonic() - self._told >= INTERVAL:
             self._told = time.monotonic()
             self._watcher(self.snapshot())
