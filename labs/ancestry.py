@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import networkx as nx
 
-SHOW = ("ancestors of the best", "the best and their ancestors", "the last", "those that failed")
+SHOW = ("the best and their ancestors", "ancestors of the best", "the last", "those that failed")
 """What can be shown: see `chosen`."""
 
 
@@ -59,16 +59,16 @@ def ranked(graph: nx.DiGraph) -> list[int]:
 
 def chosen(graph: nx.DiGraph, what: str = SHOW[0], limit: int = 400) -> list[int]:
     """At most `limit` programs, by number. The best one's line of first parents is always among
-    them; then, by `what`: its ancestors, nearest first; the best programs and their ancestors; the
-    last ones; or the last ones without a score, each with its parents."""
+    them; then, by `what`: the best programs and their ancestors, nearest first; the ancestors of the
+    best alone; the last ones; or the last ones without a score, each with its parents."""
     order = ranked(graph)
     best = graph.graph.get("best")
     roots = [int(best)] if best is not None and best in graph else order[:1]
     kept = dict.fromkeys(trunk(graph, roots[0])[:limit] if roots else [])
     if what == SHOW[0]:
-        more: Iterable[int] = ancestors(graph, roots, limit)
+        more: Iterable[int] = ancestors(graph, order[: limit // 2], limit)
     elif what == SHOW[1]:
-        more = ancestors(graph, order[: limit // 2], limit)
+        more = ancestors(graph, roots, limit)
     elif what == SHOW[2]:
         more = sorted(graph, reverse=True)[:limit]
     else:
@@ -111,7 +111,7 @@ def told(graph: nx.DiGraph, shown: Sequence[int]) -> str:
     failed = sum(data.get("score") is None for data in left)
     return (
         f"{len(shown):,} of {len(graph):,} programs; left out: {len(left) - failed:,} with a score,"
-        f" {failed:,} without (duplicates and failures)"
+        f" {failed:,} without"
     )
 
 

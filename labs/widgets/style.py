@@ -85,7 +85,8 @@ LINEAGE = f"""
 .rl-lineage .rl-columns {{ display: flex; flex-wrap: wrap; gap: 0 14px; }}
 .rl-lineage .rl-box {{ flex: 1 1 380px; min-width: 0; }}
 .rl-lineage pre {{ font: 12px/1.45 var(--jp-code-font-family, monospace); margin: 0;
-  padding: 6px 8px; white-space: pre-wrap; overflow-wrap: anywhere; max-height: 24em;
+  padding: 6px 8px; white-space: pre-wrap; word-break: normal; overflow-wrap: anywhere;
+  max-height: 24em;
   overflow-y: auto; color: inherit;
   background: var(--jp-layout-color2, rgba(128, 128, 128, 0.1)); }}
 .rl-lineage .rl-old {{ background: rgba({UNLIKELY}, 0.16); }}

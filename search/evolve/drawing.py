@@ -39,7 +39,7 @@ STYLE = """<style>
   font-variant-numeric: tabular-nums; }
 .rl-tiles span { opacity: 0.75; }
 .rl-code { font: 12px/1.4 var(--jp-code-font-family, monospace); white-space: pre-wrap;
-  overflow-wrap: anywhere; max-height: 15em; overflow-y: auto; margin: 0; padding: 6px 8px;
+  word-break: normal; overflow-wrap: anywhere; max-height: 17em; overflow-y: auto; margin: 0; padding: 6px 8px;
   color: inherit; background: var(--jp-layout-color2, rgba(128, 128, 128, 0.12)); }
 </style>"""  # noqa: E501
 """Blue and vermilion are those of Okabe and Ito's palette, lighter ones on a dark theme."""
@@ -160,7 +160,6 @@ def tiles_html(tiles: Mapping[str, str]) -> str:
 MEANING = {
     "ok": "scored",
     "duplicate": "the same tree or behaviour as an earlier program",
-    "cut": "ended early: it could not reach the others any more",
     "exception": "the program raised an error",
     "timeout": "it used up its time",
     "memory": "it used up its memory",
@@ -169,6 +168,8 @@ MEANING = {
     "bad_output": "it returned no plain data, or too much",
     "invalid": "the scorer refused what it returned",
     "cheating": "the audit caught it",
+    "no source": "the proposer gave no program",
+    "lost": "the call of the model failed",
     "sandbox_died": "not the program's fault: the sandbox failed",
 }
 
@@ -180,7 +181,7 @@ def verdicts_html(verdicts: Mapping[str, int]) -> str:
     for name, count in sorted(verdicts.items(), key=lambda pair: -pair[1]):
         if not count:
             continue
-        kind = {"ok": "", "duplicate": " rl-idle", "cut": " rl-idle"}.get(name, " rl-bad")
+        kind = {"ok": "", "duplicate": " rl-idle"}.get(name, " rl-bad")
         rows.append(
             f'<tr title="{escape(MEANING.get(name, name))}"><td>{escape(name)}</td>'
             f'<td class="rl-number">{count:,}</td><td style="width: 90px">'
