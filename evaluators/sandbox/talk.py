@@ -46,9 +46,6 @@ def exchange(
     """
     heard = Heard()
     deadline = time.monotonic() + limits.wall
-    if _receive(channel, heard, limits):  # before it was asked anything
-        heard.flood = True
-        return heard
     data = memoryview(message)
     channel_fd, control_fd = channel.fileno(), control.fileno()
     poll = select.poll()

@@ -72,7 +72,7 @@ PLAIN = [
     (1, (2, [3, ()])),
     {},
     {"a": 1, "": [2], "d": {"f": "nan"}},
-    {1: "a", "1": "b", None: 0, (1, "x"): (), 2.5: 1, b"k": 2, True: 3},
+    {1: "a", "1": "b", None: 0, (1, "x"): (), 2.5: 1, b"k": 2, False: 3},
     set(),
     {1, "a", (2, 3)},
     frozenset({frozenset({1}), 2}),
@@ -153,7 +153,7 @@ REFUSED = {
     "a matrix of records": np.zeros(2, [("a", "i4")]),
     "an array of the other byte order": np.arange(3, dtype=">i4"),
     "too many parts": [0] * (MAX_NODES + 1),
-    "keys that could collide": {k: 0 for k in range(MAX_KEY_NODES + 1)},
+    "keys that could collide": dict.fromkeys(range(MAX_KEY_NODES + 1)),
     "members that could collide": {float(k) for k in range(MAX_KEY_NODES + 1)},
     "keys of many parts": {(k,) * 30: 0 for k in range(100)},
 }
