@@ -59,8 +59,8 @@ def ranked(graph: nx.DiGraph) -> list[int]:
 
 def chosen(graph: nx.DiGraph, what: str = SHOW[0], limit: int = 400) -> list[int]:
     """At most `limit` programs, by number. The best one's line of first parents is always among
-    them; then, by `what`: the best programs and their ancestors, nearest first; the ancestors of the
-    best alone; the last ones; or the last ones without a score, each with its parents."""
+    them; then, by `what`: the best programs and their ancestors, nearest first; the ancestors of
+    the best alone; the last ones; or the last ones without a score, each with its parents."""
     order = ranked(graph)
     best = graph.graph.get("best")
     roots = [int(best)] if best is not None and best in graph else order[:1]
@@ -115,10 +115,16 @@ def told(graph: nx.DiGraph, shown: Sequence[int]) -> str:
     )
 
 
+def verdict_of(data: dict[str, Any]) -> str:
+    """A program's verdict; `ended early` where it was scored on some instances only."""
+    verdict = data.get("verdict") or "not evaluated"
+    return "ended early" if verdict == "ok" and data.get("score") is None else verdict
+
+
 def title_of(data: dict[str, Any], k: int) -> str:
     """A program in a few words: `program 12, score 3.98, crossover of 7 and 9`."""
     score = data.get("score")
-    worth = data.get("verdict") or "not evaluated"
+    worth = verdict_of(data)
     if score is not None:
         worth = f"score {score:.5g}"
     parents = " and ".join(map(str, data.get("parents", ())))

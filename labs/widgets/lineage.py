@@ -15,7 +15,17 @@ import anywidget
 import ipywidgets as ipw
 import traitlets
 
-from labs.ancestry import SHOW, chosen, layout, parents_of, ranked, title_of, told, trunk
+from labs.ancestry import (
+    SHOW,
+    chosen,
+    layout,
+    parents_of,
+    ranked,
+    title_of,
+    told,
+    trunk,
+    verdict_of,
+)
 from labs.diff import difference
 from labs.widgets.style import LINEAGE
 
@@ -124,11 +134,11 @@ def scene(graph: nx.DiGraph, shown: list[int], by: str, best: int | None) -> dic
     nodes = []
     for k in shown:
         data = graph.nodes[k]
-        kind = "scored" if k in fills else (data.get("verdict") or "failed")
+        idle = verdict_of(data) in ("duplicate", "ended early")
         nodes.append(
             {
                 "k": k, "x": places[k].x, "y": places[k].y, "colour": fills.get(k, ""),
-                "kind": kind if kind in ("scored", "duplicate") else "failed",
+                "kind": "scored" if k in fills else "idle" if idle else "failed",
                 "score": data.get("score"), "title": title_of(data, k),
                 "parents": list(parents_of(graph, k)),
             }
@@ -166,7 +176,7 @@ def detail(graph: nx.DiGraph, k: int, best: bool = False) -> dict[str, Any]:
     """Everything the panel tells of a program: plain data, no markup."""
     data = graph.nodes[k]
     parents = parents_of(graph, k)
-    facts = [("verdict", data.get("verdict") or "not evaluated")]
+    facts = [("verdict", verdict_of(data))]
     for name, label in (("score", "training"), ("validation", "validation"),
                         ("held_out", "held out")):  # fmt: skip
         if data.get(name) is not None:

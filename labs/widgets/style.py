@@ -68,7 +68,7 @@ LINEAGE = f"""
 .rl-lineage .rl-edge.rl-on {{ stroke: rgb({UNLIKELY}); stroke-opacity: 1; stroke-width: 2.5; }}
 .rl-lineage .rl-node {{ cursor: pointer; stroke: var(--jp-layout-color0, #fff); }}
 .rl-lineage .rl-failed {{ stroke: rgb({UNLIKELY}); stroke-opacity: 0.8; }}
-.rl-lineage .rl-duplicate {{ stroke: currentColor; stroke-opacity: 0.5; }}
+.rl-lineage .rl-idle {{ stroke: currentColor; stroke-opacity: 0.5; }}
 .rl-lineage .rl-node.rl-on {{ stroke: rgb({UNLIKELY}); stroke-width: 2; stroke-opacity: 1; }}
 .rl-lineage .rl-node.rl-selected {{ stroke: var(--jp-ui-font-color0, #000); stroke-width: 3; }}
 .rl-lineage .rl-node:focus {{ outline: none; stroke: var(--jp-brand-color1, #1976d2);

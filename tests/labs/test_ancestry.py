@@ -102,6 +102,8 @@ def test_a_title_says_number_score_origin_and_parents() -> None:
     assert title_of(data, 7) == "program 7, score 0.5, crossover of 1 and 2"
     failed = {"score": None, "verdict": "timeout", "origin": "model", "parents": (1,)}
     assert title_of(failed, 8) == "program 8, timeout, model of 1"
+    cut = {"score": None, "verdict": "ok", "origin": "model", "parents": (1,)}
+    assert title_of(cut, 9) == "program 9, ended early, model of 1"
 
 
 # -- differences ---------------------------------------------------------------------------
