@@ -7,7 +7,6 @@ Operators are words of our own (`min`, `where`, `+`); `render` says them in Pyth
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -75,12 +74,17 @@ def size(node: Node) -> int:
     return 1 + sum(map(size, children(node)))
 
 
-def walk(node: Node, path: Path = ()) -> Iterator[tuple[Path, Node]]:
+@lru_cache(maxsize=2048)
+def walk(root: Node) -> tuple[tuple[Path, Node], ...]:
     """Every node with its path from the root, the root first."""
-    yield path, node
-    if node[0] not in LEAVES:
-        for index in range(1, len(node)):
-            yield from walk(node[index], (*path, index))
+    found: list[tuple[Path, Node]] = []
+    stack: list[tuple[Path, Node]] = [((), root)]
+    while stack:
+        path, node = pair = stack.pop()
+        found.append(pair)
+        if node[0] not in LEAVES:
+            stack += [((*path, i), node[i]) for i in range(len(node) - 1, 0, -1)]
+    return tuple(found)
 
 
 def replace(node: Node, path: Path, new: Node) -> Node:

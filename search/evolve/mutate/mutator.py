@@ -13,7 +13,7 @@ from reasoning.core import Context
 from search.evolve.mutate.expression import BOOLEAN, Node, gives, size, walk
 from search.evolve.mutate.grammar import Grammar, grammar_of
 from search.evolve.mutate.operators import CHANGES, cross
-from search.evolve.mutate.parse import Genome, parse
+from search.evolve.mutate.parse import Genome, parse, remember
 from search.evolve.mutate.render import Renderer
 from search.evolve.mutate.simplify import simplify
 from search.evolve.program import Proposal, Request
@@ -63,7 +63,9 @@ class Mutator:
             child, origin = made
             renderer = Renderer(grammar.numpy, grammar.math, grammar.titles)
             numbers = (own.k, other[0].k) if other and "crossover" in origin else (own.k,)
-            return Proposal(renderer.program(child), numbers, origin)
+            source = renderer.program(child)
+            remember(source, request.problem.function, child)
+            return Proposal(source, numbers, origin)
         return Proposal(None, (own.k,), reason=f"{self.tries} tries made nothing new")
 
     def child(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
+from collections import OrderedDict
 from dataclasses import dataclass
-from functools import lru_cache
 
 from search.evolve.mutate.expression import BOOLEAN, NUMBER, Node, gives, size
 
@@ -46,10 +46,26 @@ class Genome:
     inlined: bool = False
 
 
-@lru_cache(maxsize=4096)
+_KNOWN: OrderedDict[tuple[str, str], Genome] = OrderedDict()
+_MOST = 4096
+
+
 def parse(source: str, function: str) -> Genome:
     """Take `function` out of a module's source. SyntaxError where it does not parse, KeyError where
     it defines no such function."""
+    known = _KNOWN.get((source, function))
+    return known if known is not None else remember(source, function, _parse(source, function))
+
+
+def remember(source: str, function: str, genome: Genome) -> Genome:
+    """Spare `parse` the work for what was just rendered: the genome it would give."""
+    _KNOWN[source, function] = genome
+    if len(_KNOWN) > _MOST:
+        _KNOWN.popitem(last=False)
+    return genome
+
+
+def _parse(source: str, function: str) -> Genome:
     module = ast.parse(source)
     found = [node for node in module.body if isinstance(node, ast.FunctionDef)]
     target = next((node for node in reversed(found) if node.name == function), None)

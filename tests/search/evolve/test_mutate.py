@@ -14,7 +14,7 @@ from search.evolve.mutate.constants import constants_of, tune
 from search.evolve.mutate.expression import BOOLEAN, OPERATORS, children, gives, size, walk
 from search.evolve.mutate.grammar import WEIGHTS, grammar_of
 from search.evolve.mutate.operators import CHANGES, cross
-from search.evolve.mutate.parse import parse
+from search.evolve.mutate.parse import _KNOWN, parse
 from search.evolve.mutate.render import Renderer
 from search.evolve.mutate.simplify import simplify
 from search.evolve.program import Program, Request
@@ -263,6 +263,14 @@ def test_written_and_read_again_an_expression_is_the_same():
             root = simplify(grammar.grow("number", 4, ("x", "y"), rng(seed, number)))
             text = style.text(root)
             assert roots(f"def f(x, y):\n    return {text}\n") == (root,), text
+
+
+@pytest.mark.parametrize("start", [ARRAYS, PLAIN, LOOP], ids=["arrays", "plain", "loop"])
+def test_a_remembered_genome_is_the_one_that_its_source_parses_to(start):
+    sources = list(stream(start, 400, problem(start), seed=13))
+    remembered = [parse(source, "f") for source in sources]
+    _KNOWN.clear()
+    assert [parse(source, "f") for source in sources] == remembered
 
 
 def test_long_expressions_become_short_lines_with_the_same_value():
