@@ -18,32 +18,41 @@ from evaluators.code.crossing import Uncrossable, dumps, loads
 _entry: list[Callable[..., Any]] = []
 
 
-def readings(prompt: str, text: str) -> list[str]:
+def readings(prompt: str, text: str, entry: str) -> list[str]:
     """The programs that a text after a prompt may mean, the likeliest first.
 
-    The prompt continued, as HumanEval has it; the text after what stands before the prompt's last
-    function (a prompt without body cannot be continued by a whole function); the text alone; the
+    Of a text that by itself is a program with the function `entry`: it after what stands before the
+    prompt's last function, or it alone. Of any: the prompt continued, as HumanEval has it; the
     prompt continued by a body that lost the indentation of its first line, or of all lines.
     """
+    whole: list[str] = []
+    tree = parsed(text)
+    if tree is not None and defines(tree, entry):
+        whole = [preamble(prompt) + "\n" + text, text]
     lines = text.split("\n")
     first = next((at for at, line in enumerate(lines) if line.strip()), 0)
     stripped = "\n".join(lines[:first] + ["    " + line for line in lines[first : first + 1]])
     stripped = "\n".join([stripped, *lines[first + 1 :]])
     shifted = "\n".join("    " + line if line.strip() else line for line in lines)
     joint = "" if prompt.endswith("\n") or not prompt else "\n"
-    return [
-        prompt + text, preamble(prompt) + "\n" + text, text,
-        prompt + joint + stripped, prompt + joint + shifted,
-    ]  # fmt: skip
+    return [*whole, prompt + text, prompt + joint + stripped, prompt + joint + shifted]
+
+
+def parsed(source: str) -> ast.Module | None:
+    """The syntax tree of a program; `None` for what is none."""
+    try:
+        return ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError):
+        return None
 
 
 def preamble(prompt: str) -> str:
     """What stands before the prompt's last function; empty where the prompt is no code."""
     for whole in (prompt, prompt + "\n    pass\n"):
-        try:
-            body = ast.parse(whole).body
-        except (SyntaxError, ValueError):
+        tree = parsed(whole)
+        if tree is None:
             continue
+        body = tree.body
         if not body or not isinstance(body[-1], ast.FunctionDef | ast.ClassDef):
             return prompt
         first = min([body[-1].lineno, *(d.lineno for d in body[-1].decorator_list)])
@@ -70,7 +79,7 @@ def load(prompt: str, texts: list[str], entry: str) -> list[str]:
     `["unreadable", why]` where none is. What the program raises comes out."""
     why = ""
     for text in texts:
-        for source in readings(prompt, text):
+        for source in readings(prompt, text, entry):
             try:
                 tree = ast.parse(source, "<candidate>")
                 code = compile(tree, "<candidate>", "exec", dont_inherit=True, optimize=0)

@@ -32,7 +32,7 @@ from evaluators.tasks.base import END_THINK, THINK, Dialect, Format, Task
 from evaluators.tasks.gym_child import SPLITS
 from evaluators.verdict import Knows, Verdict
 
-LIMITS = Limits(wall=10.0, cpu=10.0, memory_mb=1024)
+LIMITS = Limits(wall=5.0, cpu=5.0, memory_mb=1024)
 """What scoring one answer may use: some scorers simplify formulas."""
 
 MAX_CHARS = 20_000

@@ -35,7 +35,8 @@ def draw(name: str, config: dict[str, Any], seed: int) -> Iterator[dict[str, Any
     """Entries without end; the generator's own seeds are CHUNK apart, as it adds the index."""
     import reasoning_gym
 
-    base = int.from_bytes(hashlib.blake2b(str(seed).encode(), digest_size=3).digest(), "little")
+    digest = hashlib.blake2b(str(seed).encode(), digest_size=8).digest()
+    base = int.from_bytes(digest, "little") % (1 << 22)  # numpy takes no seed beyond 32 bits
     while True:
         data = reasoning_gym.create_dataset(name, seed=base * CHUNK, size=CHUNK, **config)
         for index in range(CHUNK):
