@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import platform
+import sys
 from collections.abc import Sequence
 
 from evaluators.errors import UnknownName
 from evaluators.sandbox import bwrap, places, seccomp
 from evaluators.sandbox.interpreter import Plan
+from evaluators.sandbox.syscalls import ARCHITECTURES, numbers
 
 STRONG = ("bwrap", "landlock")
 """Strongest first."""
@@ -26,6 +29,7 @@ def plan_for(backend: str, preload: Sequence[str]) -> Plan:
         "uids": _private_uids(),
         "reads": [*places.own_libraries()[:1], *packages],
         "landlock": None,
+        "timer": _timer_calls(),
         "outer": None,
         "inner": None,
         "sweep": "group",
@@ -41,6 +45,13 @@ def plan_for(backend: str, preload: Sequence[str]) -> Plan:
         config["landlock"] = [*places.library_folders(), *places.own_libraries(), *packages]
         config["sweep"] = "none"
     return Plan(backend, config, tuple(prefix))
+
+
+def _timer_calls() -> list[int] | None:
+    machine = platform.machine()
+    if not sys.platform.startswith("linux") or machine not in ARCHITECTURES:
+        return None
+    return [numbers(machine)[name] for name in ("timer_create", "timer_settime")]
 
 
 def _private_uids() -> list[int]:

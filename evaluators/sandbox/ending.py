@@ -48,7 +48,7 @@ def outcome(
 def _judge(
     heard: Heard, ended: Ended | None, limits: Limits
 ) -> tuple[Ending, Any, str, int | None]:
-    if ended is not None and (ended.cpu > limits.cpu or _signal(ended) == signal.SIGXCPU):
+    if ended is not None and _spent_all(ended, limits):
         return "timeout", None, f"more than {limits.cpu:g} s of processor time", None
     if heard.late:
         return "timeout", None, f"no answer within {limits.wall:g} s", None
@@ -81,6 +81,12 @@ def _claim(answer: Any) -> tuple[Ending, Any, str, int | None]:
     if kind == "forbidden":
         text = f"{text} ({_NO_MORE})"
     return kind, None, text[:1000], line if type(line) is int else None
+
+
+def _spent_all(ended: Ended, limits: Limits) -> bool:
+    """Whether it used up its processor time; the timer that ends it is no finer than a tick."""
+    killed = _signal(ended) == signal.SIGKILL and ended.cpu > 0.99 * limits.cpu
+    return ended.cpu > limits.cpu or killed or _signal(ended) == signal.SIGXCPU
 
 
 def _signal(ended: Ended) -> int:

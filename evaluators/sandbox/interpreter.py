@@ -129,7 +129,7 @@ class Interpreter:
         request = REQUEST.pack(
             FORK,
             self.serial,
-            max(1, -int(-limits.cpu // 1)),
+            limits.cpu,
             limits.memory_mb << 20,
             limits.descriptors,
             limits.printed_bytes,

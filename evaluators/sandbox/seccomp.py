@@ -38,6 +38,7 @@ set_tid_address wait4 waitid exit exit_group
 
 WARM_ONLY = (
     "clone", "fork", "kill", "prctl", "pidfd_open", "sendto", "recvfrom", "sendmsg", "recvmsg",
+    "timer_create", "timer_settime",
 )  # fmt: skip
 """Allowed by the outer filter (clone and prctl for one use each), taken away by the inner."""
 

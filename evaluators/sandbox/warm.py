@@ -24,7 +24,7 @@ from typing import Any, NoReturn
 
 from evaluators.sandbox import child, lockdown
 
-REQUEST = struct.Struct("<cIIQIQQ")
+REQUEST = struct.Struct("<cIdQIQQ")
 """Operation, serial, processor seconds, bytes of memory, descriptors, bytes printed, of output."""
 FORK, KILL, USAGE, QUIT = b"F", b"K", b"U", b"Q"
 
@@ -64,6 +64,7 @@ class Warm:
     def __init__(self, control: int, supervisor: int, config: dict[str, Any]) -> None:
         self.control = socket.socket(fileno=control)
         self.supervisor = supervisor
+        self.stopwatch = lockdown.Stopwatch(config["timer"])
         self.inner = lockdown.prepare(config["inner"])
         self.sweep: str = config["sweep"]  # none, group, namespace
         self.child = 0
@@ -144,7 +145,7 @@ class Warm:
             STATUS.pack(serial, status, usage.ru_utime, usage.ru_stime, usage.ru_maxrss)
         )
 
-    def confine(self, channel: int, cpu: int, memory: int, descriptors: int) -> None:
+    def confine(self, channel: int, cpu: float, memory: int, descriptors: int) -> None:
         """In the child: its channel and no other descriptor, its limits, its filter."""
         if channel != child.CHANNEL:
             os.dup2(channel, child.CHANNEL, inheritable=False)
@@ -153,10 +154,10 @@ class Warm:
             os.setpgid(0, 0)
         limit = resource.setrlimit
         limit(resource.RLIMIT_AS, (self.own_memory + memory, self.own_memory + memory))
-        limit(resource.RLIMIT_CPU, (cpu, cpu + 1))
         limit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
         limit(resource.RLIMIT_NPROC, (0, 0))
         random.seed(0)
+        self.stopwatch.start(cpu)
         lockdown.install(self.inner)
 
     def watch(self, pid: int, serial: int) -> None:

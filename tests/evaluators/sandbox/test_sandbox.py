@@ -218,12 +218,13 @@ def test_a_session_whose_child_has_ended_repeats_its_ending(sandbox) -> None:
     assert sandbox.call(GOOD, "f", [1]).value == 2
 
 
-def test_processor_time_is_limited_over_a_whole_session(sandbox) -> None:
+def test_processor_time_is_limited_over_a_whole_session_and_to_the_hundredth(sandbox) -> None:
     source = src("import time", "def f(s):", "  end = time.process_time() + s",
                  "  while time.process_time() < end: pass")  # fmt: skip
-    with sandbox.session(source, Limits(wall=60.0, cpu=1.0)) as session:
-        verdicts = [session.call("f", [0.4]).verdict for _ in range(4)]
-    assert verdicts[:2] == ["ok", "ok"] and verdicts[-1] == "timeout"
+    with sandbox.session(source, Limits(wall=60.0, cpu=0.5)) as session:
+        verdicts = [session.call("f", [0.2]).verdict for _ in range(4)]
+    assert verdicts == ["ok", "ok", "timeout", "timeout"]
+    assert session.ended is not None and 0.495 < session.ended.cpu < 0.6
 
 
 def test_one_candidate_at_a_time(sandbox) -> None:
