@@ -21,6 +21,11 @@ def call(number, *words):
               else ctypes.c_long(w) for w in words]
     return libc.syscall(ctypes.c_long(number), *packed)
 
+def undone(made, undo):
+    if made >= 0:
+        undo(made)
+    return made
+
 def room(size, start=b""):
     return ctypes.create_string_buffer(start, size)
 
@@ -119,8 +124,8 @@ ATTACKS: list[Attack] = [
     call("raw-fork", "(lambda r: r if r else os._exit(0))(call(57))"),
     call("raw-clone", "(lambda r: r if r else os._exit(0))(call(56, 17, 0, 0, 0, 0))"),
     call("raw-clone3", "(lambda r: r if r else os._exit(0))(call(435, struct.pack('<8Q', 0, 0, 0, 0, 17, 0, 0, 0), 64))"),
-    call("raw-execute", "call(59, b'/bin/true', None, None)"),
-    call("raw-execute-at", "call(322, -100, b'/bin/true', None, None, 0)"),
+    call("raw-execute", "call(59, b'/bin/touch', (ctypes.c_char_p * 3)(b'touch', path), None)"),
+    call("raw-execute-at", "call(322, -100, b'/bin/touch', (ctypes.c_char_p * 3)(b'touch', path), None, 0)"),
     each("raw-trace-seize", "call(101, 0x4206, pid, 0, 0)"),
     each("raw-trace-attach", "call(101, 16, pid, 0, 0) + call(101, 17, pid, 0, 0)"),
     call("raw-trace-me", "call(101, 0, 0, 0, 0)"),
@@ -148,13 +153,13 @@ ATTACKS: list[Attack] = [
     call("raw-kernel-program", "call(321, 0, struct.pack('<IIII', 2, 4, 8, 1) + bytes(112), 128)"),
     call("raw-performance-counter", "call(298, struct.pack('<IIQ', 1, 112, 0) + bytes(24) + struct.pack('<Q', 0x61) + bytes(64), 0, -1, -1, 0)"),
     call("raw-fault-handler", "call(323, 1)"),
-    call("raw-key", "call(248, b'user', b'stash', b'kept', 4, -4)"),
+    call("raw-key", "undone(call(248, b'user', b'stash', b'kept', 4, -4), lambda k: call(250, 9, k, -4))"),
     call("raw-keyring", "call(250, 0, -4, 1)"),
     call("raw-session-keyring", "call(250, 1, None)"),
-    call("raw-shared-segment", "call(29, 0, 4096, 0o1600)"),
-    call("raw-message-queue", "call(68, 0, 0o1600)"),
-    call("raw-semaphores", "call(64, 0, 1, 0o1600)"),
-    call("raw-posix-queue", "call(240, b'stash', os.O_CREAT | os.O_RDWR, 0o600, None)"),
+    call("raw-shared-segment", "undone(call(29, 0, 4096, 0o1600), lambda i: call(31, i, 0, None))"),
+    call("raw-message-queue", "undone(call(68, 0, 0o1600), lambda i: call(71, i, 0, None))"),
+    call("raw-semaphores", "undone(call(64, 0, 1, 0o1600), lambda i: call(66, i, 0, 0))"),
+    call("raw-posix-queue", "undone(call(240, b'stash', os.O_CREAT | os.O_RDWR, 0o600, None), lambda fd: call(241, b'stash'))"),
     call("raw-watch", "call(294, 0)"),
     call("raw-watch-all", "call(300, 0, 0)"),
     call("raw-socket", "call(41, 1, 1, 0)"),
@@ -162,9 +167,9 @@ ATTACKS: list[Attack] = [
     call("raw-kernel-log", "call(103, 3, room(4096), 4096)"),
     call("raw-host-name", "call(170, b'x', -1)", ("EINVAL",)),
     call("raw-clock", "call(164, None, None)"),
-    call("raw-clock-of-all", "call(227, 0, struct.pack('<qq', -1, -1))", ("EINVAL",)),
+    call("raw-clock-of-all", "call(227, 0, struct.pack('<qq', *divmod(__import__('time').time_ns(), 10**9)))"),
     call("raw-restart", "call(169, 1, 2, 3, None)", ("EINVAL",)),
-    call("raw-swap", "call(167, None, 1 << 30)", ("EINVAL", "EFAULT")),
+    call("raw-swap", "call(167, None, 0)", ("EFAULT",)),
     call("raw-accounting", "call(163, None)"),
     call("raw-module", "call(175, room(8), 0, b'')", ("ENOEXEC", "EFAULT")),
     call("raw-ports", "call(172, 3)"),

@@ -44,7 +44,7 @@ class Attack:
     exactly these types); `then` is a second candidate that must not find what the first left;
     `processor` the least processor time, in seconds, that the trusted side must have measured;
     `memory` the most memory, in megabytes; `machine` the only processor where the source makes
-    sense; `harsh`: could end other programs of the user where nothing contains it."""
+    sense, `backend` the only back-end that promises to contain it."""
 
     name: str
     category: str
@@ -56,6 +56,13 @@ class Attack:
     processor: float = 0.0
     memory: float | None = None
     machine: str | None = None
+    backend: str | None = None
+
+    def suits(self, backend: str, machine: str) -> bool:
+        """Whether it is to be contained by this back-end on this processor."""
+        return self.machine in (None, machine) and (
+            self.backend in (None, backend) or backend not in ("bwrap", "landlock")
+        )
 
 
 def attack(

@@ -2,8 +2,9 @@
 
     python -m attacks.drill BACKEND [--unfiltered] [NAME …]
 
-One JSON object a line: {"begin": name}, then {"name", "breaches", "verdict", "reason", …}; at last
-{"end": breaches found after closing}. No breach: contained.
+One JSON object a line: {"mark": how this world's files begin}; for each attack {"begin": name},
+then {"name", "breaches", "verdict", "reason", …}; at last {"end": breaches found after closing}.
+An attack without a breach was contained.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from attacks import ATTACKS
 from attacks.case import ANYTHING, QUICK, Attack
 from attacks.world import World
 from evaluators.sandbox import Outcome, Sandbox
+from evaluators.sandbox.ablation import without_seccomp
 
 GOOD = """
 import json, math
@@ -81,7 +83,7 @@ class Drill:
         self.world = World()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the weak back-end warns
-            self.sandbox = unfiltered(backend) if not filtered else Sandbox(backend=backend)
+            self.sandbox = without_seccomp(backend) if not filtered else Sandbox(backend=backend)
         trouble = self.good(LAZY) or self.good()
         assert not trouble, trouble
         self.world.settle()
@@ -134,7 +136,7 @@ class Drill:
             found.append(f"only {outcome.cpu:.3f} s of processor time measured")
         if case.memory and outcome.memory_mb > case.memory:
             found.append(f"{outcome.memory_mb:.0f} MB used")
-        if outcome.backend != self.backend:
+        if outcome.backend != self.sandbox.backend:
             found.append(f"back-end {outcome.backend}")
         return found
 
@@ -159,11 +161,6 @@ class Drill:
                 "seconds": round(seconds, 3), "memory": round(outcome.memory_mb)}  # fmt: skip
 
 
-def unfiltered(backend: str) -> Sandbox:
-    """A strong back-end without its filter of system calls."""
-    return Sandbox(backend=backend, _seccomp=False)
-
-
 def main() -> None:
     """Run the named attacks, or all."""
     parser = argparse.ArgumentParser()
@@ -173,9 +170,10 @@ def main() -> None:
     options = parser.parse_args()
     sys.setrecursionlimit(20_000)
     drill = Drill(options.backend, not options.unfiltered)
+    print(json.dumps({"mark": drill.world.mark}), flush=True)
     for name in options.names or list(ATTACKS):
         case = ATTACKS[name]
-        if case.machine in (None, platform.machine()):
+        if case.suits(options.backend, platform.machine()):
             print(json.dumps({"begin": name}), flush=True)
             try:
                 report = drill.run(case)

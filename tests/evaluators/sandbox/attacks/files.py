@@ -45,9 +45,9 @@ def attack(world):
 SECRETS = '[*world["secrets"], os.path.expanduser("~/.ssh/id_canary"), "canary.txt"]'
 
 
-def read(name: str, action: str, paths: str = SECRETS) -> Attack:
+def read(name: str, action: str, paths: str = SECRETS, backend: str | None = None) -> Attack:
     """Append what is found to `found`; the secret must not come back."""
-    return case(name, READ.format(action=action, paths=paths))
+    return case(name, READ.format(action=action, paths=paths), backend=backend)
 
 
 ATTACKS: list[Attack] = [
@@ -71,7 +71,8 @@ ATTACKS: list[Attack] = [
     ),
     write(
         "unnamed-file",
-        "os.link('/proc/self/fd/%d' % os.open(folder, os.O_TMPFILE | os.O_RDWR), path, follow_symlinks=True)",
+        "os.link('/proc/self/fd/%d' % os.open(folder, os.O_TMPFILE | os.O_RDWR), path, "
+        "src_dir_fd=os.open('/', 0), follow_symlinks=True)",
     ),
     write("copied-file", "__import__('shutil').copy(__import__('os').__file__, path)"),
     case(
@@ -147,7 +148,7 @@ ATTACKS: list[Attack] = [
         """,
     ),
     case(
-        "map-shared",
+        "overwrite-by-mapping",
         """
         import mmap, os
 
@@ -182,7 +183,16 @@ ATTACKS: list[Attack] = [
         "read-by-mapping",
         "found.append(__import__('mmap').mmap(os.open(path, 0), 0, prot=1)[:].decode())",
     ),
-    read("sizes-of-secrets", "os.stat(path); found.append(world['breach'])", 'world["secrets"]'),
+    read(  # Landlock does not hide that a file exists
+        "sizes-of-secrets", "os.stat(path); found.append(world['breach'])", backend="bwrap"
+    ),
+    read("targets-of-links", "found.append(os.readlink(path))", '[world["link"]]'),
+    read(
+        "links-of-processes",
+        "found.append(world['breach'] + os.readlink(path))",
+        '["/proc/%d/%s" % (pid, name) for pid in (world["supervisor"], world["bystander"], '
+        'os.getppid()) for name in ("cwd", "exe", "root", "fd/0", "ns/mnt")]',
+    ),
     case(
         "list-home",
         """
@@ -199,7 +209,7 @@ ATTACKS: list[Attack] = [
         """,
     ),
     case(
-        "list-real-homes",
+        "read-real-homes",
         """
         import glob, os, pwd
 
@@ -211,9 +221,12 @@ ATTACKS: list[Attack] = [
                 pass
             seen = []
             for home in homes - {"/", "/nonexistent"}:
-                for name in (".bashrc", ".profile", ".gitconfig", ".ssh", ".cache", ".config", ".netrc"):
-                    if os.path.exists(home + "/" + name):
-                        seen.append(home + "/" + name)
+                for name in (".bashrc", ".profile", ".gitconfig", ".netrc", ".bash_history"):
+                    try:
+                        with open(home + "/" + name, "rb") as file:
+                            seen.append(home + "/" + name + str(file.read(9)))
+                    except OSError:
+                        pass
             return seen and world["breach"] + str(seen)
         """,
     ),
@@ -223,7 +236,7 @@ ATTACKS: list[Attack] = [
         import os, time
 
         def attack(world):
-            end = time.monotonic() + 0.5
+            end = time.monotonic() + 0.2
             for top in ("/tmp", "/dev/shm", "/var/tmp", "/run", "/home", "/mnt", "/work", "/srv", "/"):
                 for folder, folders, files in os.walk(top):
                     for name in files + folders:

@@ -354,7 +354,8 @@ ATTACKS: list[Attack] = [
 
         def attack(world):
             loader = glob.glob("/lib*/ld-linux*")[0]
-            os.execv(loader, [loader, "/bin/echo", world["breach"]])
+            path = world["drop"] + "/" + world["mark"] + "-loader"
+            os.execv(loader, [loader, "/bin/touch", path])
         """,
     ),
     case(

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from attacks import ATTACKS
+from attacks.world import sweep
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[3]
@@ -26,9 +27,9 @@ PATIENCE = 30.0
 Report = dict[str, Any]
 
 
-def names() -> list[str]:
-    """The attacks that make sense on this machine."""
-    return [n for n, case in ATTACKS.items() if case.machine in (None, platform.machine())]
+def names(backend: str) -> list[str]:
+    """The attacks that this back-end is to contain on this machine."""
+    return [n for n, case in ATTACKS.items() if case.suits(backend, platform.machine())]
 
 
 def command(user: str, backend: str, filtered: bool, chosen: Sequence[str]) -> list[str]:
@@ -43,7 +44,7 @@ def run(
 ) -> dict[str, Report]:
     """Every report by the attack's name, and under `""` what was left after the end."""
     reports: dict[str, Report] = {}
-    todo = list(chosen or names())
+    todo = list(chosen or names(backend))
     while todo:
         begun, notes = _once(command(user, backend, filtered, todo), reports)
         if "" in reports and not set(todo) - set(reports):
@@ -81,11 +82,13 @@ def _once(words: list[str], reports: dict[str, Report]) -> tuple[str | None, str
 
     for work in (read, complain):
         threading.Thread(target=work, daemon=True).start()
-    begun = None
+    begun = mark = None
     try:
         while (line := lines.get(timeout=PATIENCE)) is not None:
             message = json.loads(line)
-            if "begin" in message:
+            if "mark" in message:
+                mark = message["mark"]
+            elif "begin" in message:
                 begun = message["begin"]
             elif "end" in message:
                 reports[""] = {"breaches": message["end"]}
@@ -95,4 +98,6 @@ def _once(words: list[str], reports: dict[str, Report]) -> tuple[str | None, str
         errors.append(f"nothing for {PATIENCE:.0f} s")
     process.kill()
     process.wait()
+    if mark:
+        sweep(mark)
     return begun, "".join(errors)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from attacks.case import ANYTHING, SHORT, Attack, attack
+from attacks.case import ANYTHING, Attack, attack
+from evaluators.sandbox import Limits
 
 HEAD = """
 import json, os, struct, time
@@ -38,6 +39,7 @@ def attack(world):
     finally:
         {after}
 """
+WIDE = Limits(wall=0.3, memory_mb=256)
 LOOSE = "ok crashed exception timeout bad_output forbidden memory"
 SPOILT = "crashed bad_output timeout memory"
 
@@ -51,7 +53,7 @@ def wire(
 ) -> Attack:
     """Write something to the channel, then end."""
     source = HEAD.format(action=action, after=after)
-    return attack("wire", name, source, verdicts, limits=SHORT, value=value)
+    return attack("wire", name, source, verdicts, limits=WIDE, value=value)
 
 
 ATTACKS: list[Attack] = [
@@ -83,12 +85,12 @@ ATTACKS: list[Attack] = [
     wire("wire-constant-nan", "answer('NaN')"),
     wire("wire-constant-infinity", "answer('[-Infinity]')"),
     wire("wire-number-too-large", "answer('1e999')", SPOILT + " ok"),
-    wire("wire-number-of-digits", "answer('9' * 100000)"),
+    wire("wire-number-of-digits", "answer('9' * 1000000)"),
     wire("wire-exponent", "answer('1e-' + '9' * 3000)", SPOILT + " ok"),
-    wire("wire-nested-lists", "answer('[' * 60000 + ']' * 60000)"),
-    wire("wire-nested-open", "answer('[' * 120000)"),
-    wire("wire-nested-objects", "answer('{\"d\":' * 20000 + '1' + '}' * 20000)"),
-    wire("wire-many-parts", "answer('[' + '0,' * 65000 + '0]')", LOOSE),
+    wire("wire-nested-lists", "answer('[' * 500000 + ']' * 500000)"),
+    wire("wire-nested-open", "answer('[' * 1000000)"),
+    wire("wire-nested-objects", "answer('{\"d\":' * 150000 + '1' + '}' * 150000)"),
+    wire("wire-many-parts", "answer('[' + '0,' * 290000 + '0]')", LOOSE),
     wire("wire-duplicate-keys", "answer('{\"d\":{\"a\":1,\"a\":2}}')", LOOSE),
     wire("wire-unknown-mark", "answer('{\"q\":1}')"),
     wire("wire-two-marks", "answer('{\"t\":[1],\"s\":[1]}')"),

@@ -25,7 +25,9 @@ from typing import Any
 
 BYSTANDER = """
 import ctypes, os, signal
-ctypes.CDLL(None).prctl(0x59616D61, ctypes.c_ulong(-1))  # any program of this user may trace it
+libc = ctypes.CDLL(None)
+libc.prctl(0x59616D61, ctypes.c_ulong(-1))  # any program of this user may trace it
+libc.prctl(1, 9)  # it ends with its parent
 for number in range(1, 65):
     try:
         signal.signal(number, lambda n, _: os.write(1, bytes([n])))
@@ -84,6 +86,7 @@ class World:
         for path in self._secrets:
             path.write_text(self._told(path.name) + "\n")
             path.chmod(0o644)
+        (self._folder / "home/link").symlink_to(self._told("link"))
         ledger = self._folder / "drop/ledger"
         ledger.write_text("the one true ledger\n")
         ledger.chmod(0o666)
@@ -127,7 +130,8 @@ class World:
         return {
             "breach": self.breach, "mark": self.mark, "uid": os.getuid(), "supervisor": os.getpid(),
             "bystander": self._bystander.pid, "secrets": [str(p) for p in self._secrets],
-            "home": str(self._folder / "home"), "cwd": str(self._folder / "cwd"),
+            "home": str(self._folder / "home"), "link": str(self._folder / "home/link"),
+            "cwd": str(self._folder / "cwd"),
             "drop": str(self._folder / "drop"), "ledger": str(self._folder / "drop/ledger"),
             "archive": str(self._folder / "cwd/archive.zip"),
             "library": str(self._folder / "drop/library.so"),
@@ -141,6 +145,7 @@ class World:
     def settle(self) -> None:
         """Take what lives and is open now as the sandbox's own: one warm interpreter."""
         self._processes, self._open = len(living()), len(os.listdir("/proc/self/fd"))
+        assert self._processes >= 2, "this kernel does not list a process's children"
 
     def intrusions(self) -> list[str]:
         """What was done to the world since the last look."""
@@ -163,10 +168,10 @@ class World:
             found.append("the bystander is stopped")
             os.kill(self._bystander.pid, signal.SIGCONT)
         end = time.monotonic() + PATIENCE
-        while len(living()) > self._processes and time.monotonic() < end:
+        while (left := len(living()) - self._processes) > 0 and time.monotonic() < end:
             time.sleep(0.01)
-        if len(living()) > self._processes:
-            found.append(f"processes left: {len(living()) - self._processes}")
+        if left > 0:
+            found.append(f"processes left: {left}")
             self.settle()
         if len(os.listdir("/proc/self/fd")) > self._open:
             found.append("the supervisor keeps descriptors")
@@ -177,10 +182,7 @@ class World:
         """Make the files as they were, so that the next attack finds what it wants."""
         for path in self._folder.iterdir():
             shutil.rmtree(path)
-        for folder in WATCHED:
-            for path in Path(folder).glob(f"{self.mark}*"):
-                if path != self._folder:
-                    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        sweep(self.mark, keep=self._folder)
         self._make_files()
         for sock in self._socks.values():
             sock.close()
@@ -226,11 +228,19 @@ class World:
         for sock in self._socks.values():
             sock.close()
         os.chdir("/")
-        shutil.rmtree(self._folder, ignore_errors=True)
-        for folder in WATCHED:
-            for path in Path(folder).glob(f"{self.mark}*"):
-                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        sweep(self.mark)
         return [f"still alive: {pid}" for pid in living()]
+
+
+def sweep(mark: str, keep: Path | None = None) -> None:
+    """Remove what a world and its attacks made in the folders open to all."""
+    for folder in WATCHED:
+        for path in Path(folder).glob(f"{mark}*"):
+            if path.is_dir() and not path.is_symlink() and path != keep:
+                shutil.rmtree(path, ignore_errors=True)
+            elif path != keep:
+                with contextlib.suppress(OSError):
+                    path.unlink()
 
 
 def state(pid: int) -> str:
@@ -243,20 +253,10 @@ def state(pid: int) -> str:
 
 def living() -> set[int]:
     """Processes below this one that are no zombies."""
-    children: dict[int, list[int]] = {}
-    dead = set()
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            try:
-                words = Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            children.setdefault(int(words[1]), []).append(int(name))
-            if words[0] in "ZX":
-                dead.add(int(name))
     found, todo = set(), [os.getpid()]
     while todo:
-        for pid in children.get(todo.pop(), []):
-            found.add(pid)
-            todo.append(pid)
-    return found - dead
+        for task in Path(f"/proc/{todo.pop()}/task").glob("*/children"):
+            with contextlib.suppress(OSError):
+                todo += (children := [int(word) for word in task.read_text().split()])
+                found.update(pid for pid in children if state(pid) not in "ZX")
+    return found
