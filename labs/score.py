@@ -135,6 +135,7 @@ def run(argv: list[str]) -> int:
         raise BadInput("give a file or --baseline, not both")
     chosen = {"skeleton": given.skeleton, "instances": given.instances, "seed": given.seed}
     chosen |= {"train": given.train, "validation": given.validation, "held_out": given.held_out}
+    chosen |= {"seconds": given.seconds}
     options = {name: value for name, value in chosen.items() if value is not None}
     if given.instances is not None:
         options["divide"] = False
@@ -149,6 +150,8 @@ def run(argv: list[str]) -> int:
         options["skeleton"] = skeleton_of(text, given.file)
         print(f"skeleton: {options['skeleton']} (by the parameters)")
     problem = load_problem(given.problem, **options)
+    if given.seconds is None and hasattr(problem, "allow"):
+        problem.allow(problem.time_for(3e-6))  # type: ignore[attr-defined]  # loops over bins too
     split = "all" if given.instances is not None and given.split is None else given.split
     over = "held-out" if split in (None, "all") else split
     source: Evaluation | str = text if given.file else problem.start
@@ -185,6 +188,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--split", choices=SPLITS, help="which instances (held-out)")
     parser.add_argument("--instances", help='FILE.json: {name: {"capacity": C, "items": […]}}')
     parser.add_argument("--skeleton", help="bin packing: table or priority (by the parameters)")
+    parser.add_argument("--seconds", type=float, help="priority skeleton: time for an instance")
     parser.add_argument("--sandbox", help="bwrap or landlock; process isolates nothing")
     parser.add_argument(
         "--audit", action=argparse.BooleanOptionalAction, default=True, help="look for cheating"

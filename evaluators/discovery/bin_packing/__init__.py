@@ -25,12 +25,14 @@ def load(
     held_out: int | None = None,
     seed: int = 0,
     empty_bins: int | None = None,
+    seconds: float | None = None,
 ) -> BinPacking:
     """`bin-packing:FAMILY` with one of SKELETONS.
 
     Instances come from the family by `seed`, as many as `train`, `validation` and `held_out` say,
-    or from the file `instances` (see `instances.Given` for `divide`). `empty_bins` is for the
-    priority skeleton (see `priority`). Raises UnknownName and BadInput.
+    or from the file `instances` (see `instances.Given` for `divide`). `empty_bins` (see `priority`)
+    and `seconds`, the processor time for an instance, are for the priority skeleton. Raises
+    UnknownName and BadInput.
     """
     from evaluators.discovery.bin_packing.priority import PriorityProblem
     from evaluators.discovery.bin_packing.table import TableProblem
@@ -48,9 +50,12 @@ def load(
         source = Given(instances, divide)
     name = f"bin-packing:{family}"
     if skeleton == "table":
-        if empty_bins is not None:
-            raise BadInput("empty_bins is an option of skeleton=priority")
+        for option, value in (("empty_bins", empty_bins), ("seconds", seconds)):
+            if value is not None:
+                raise BadInput(f"{option} is an option of skeleton=priority")
         return TableProblem(name, source)
     if empty_bins is not None and (type(empty_bins) is not int or empty_bins < 1):
         raise BadInput(f"empty_bins must be an integer of at least 1, not {empty_bins!r}")
-    return PriorityProblem(name, source, empty_bins)
+    if seconds is not None and not 0 < seconds < float("inf"):
+        raise BadInput(f"seconds must be a number above 0, not {seconds!r}")
+    return PriorityProblem(name, source, empty_bins, seconds)

@@ -140,16 +140,29 @@ class PriorityProblem(BinPacking):
     style = "priority"
     text = SKELETON
 
-    def __init__(self, name: str, source: Drawn | Given, empty_bins: int | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        source: Drawn | Given,
+        empty_bins: int | None = None,
+        seconds: float | None = None,
+    ) -> None:
         super().__init__(name, source)
         self.empty_bins = empty_bins
         cases = source.split("train")
-        longest = source.longest
-        shown = longest if empty_bins is None else min(longest, 2000 + empty_bins)
-        seconds = 2.0 + longest * (1e-3 + 3e-7 * shown)
-        self.limits = Limits(3 * seconds, seconds, output_bytes=(1 << 20) + 4 * longest)
-        self.patience = 60.0 + 3 * seconds * max(source.counts)
+        self.allow(self.time_for(3e-7) if seconds is None else seconds)
         self.description = DESCRIPTION.format(capacity=source.widest, items=describe(cases))
+
+    def time_for(self, a_bin: float) -> float:
+        """Processor seconds for the longest instance at so many seconds a bin looked at."""
+        longest = self.source.longest
+        return 2.0 + longest * (1e-3 + a_bin * longest)
+
+    def allow(self, seconds: float) -> None:
+        """Limit an instance to `seconds` of processor time, and thrice as much by the clock."""
+        output = (1 << 20) + 4 * self.source.longest
+        self.limits = Limits(3 * seconds, seconds, output_bytes=output)
+        self.patience = 60.0 + 3 * seconds * max(self.source.counts)
 
     @property
     def baselines(self) -> Mapping[str, str]:

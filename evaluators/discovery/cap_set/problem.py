@@ -51,12 +51,12 @@ DESCRIPTION = """\
 Cap sets: find as many vectors with {n} coordinates in {{0, 1, 2}} as possible so that no three
 different ones add up to 0 modulo 3 in every coordinate. priority(v) rates all 3**{n} vectors at
 once: v is an integer numpy array of shape ({n}, 3**{n}), v[i] holds coordinate i of every vector.
-Return an array of 3**{n} numbers (no nan), or one of the shape of v, whose rows are then added up.
-np.roll(v, k, axis=0) is coordinate i - k at i. Vectors are then taken greedily, highest priority first
-(the first in lexicographic order of equals), leaving out those that would complete a line. The
-largest cap known has {best} vectors. Write vectorised code without `if` on arrays: np.where,
-arithmetic, comparisons of coordinates, counts such as (v == 0).sum(axis=0). Large caps are
-symmetric: what decides is how many coordinates are zero, where, and which of them agree."""
+Return an array of 3**{n} numbers (no nan), or one of the shape of v, whose rows are then added up
+(np.roll(v, 1, axis=0) holds coordinate i - 1 at i). Vectors are then taken greedily, the highest
+priority first (of equals the first in lexicographic order), leaving out those that would complete a
+line. The largest cap known has {best} vectors. Write vectorised code without `if` on arrays:
+np.where, arithmetic, comparisons of coordinates, counts such as (v == 0).sum(axis=0). Large caps
+are symmetric: what decides is how many coordinates are zero, where, and which of them agree."""
 
 
 class CapSet(DiscoveryProblem):

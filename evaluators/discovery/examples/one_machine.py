@@ -14,7 +14,7 @@ JOBS = 40
 
 
 @evolve
-def urgency(length, weight):
+def urgency(length: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """How urgent jobs are. length, weight: arrays of equal size. Returns an array of numbers."""
     return 0 * length
 

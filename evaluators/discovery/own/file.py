@@ -167,3 +167,28 @@ def _read_split(path: str, module: ModuleType, split: Split) -> dict[str, Any]:
                 " lists and dictionaries; .tolist() makes one of an array"
             ) from error
     return cases
+
+
+def refuse_leak(path: str, carried: str, module: ModuleType, splits: Mapping[Split, Any]) -> None:
+    """Raises BadInput where data of `carried`, the source that goes into the sandbox, holds an
+    instance (one whose text is long enough not to be there by chance)."""
+    names = [
+        name.id
+        for node in ast.parse(carried).body
+        if isinstance(node, ast.Assign | ast.AnnAssign)
+        for name in ast.walk(node)
+        if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)
+    ]
+    for name in names:
+        try:
+            text = json.dumps(getattr(module, name, None), sort_keys=True)
+        except (TypeError, ValueError, RecursionError):
+            continue
+        for split, cases in splits.items():
+            for which, instance in cases.items():
+                held = json.dumps(instance, sort_keys=True)
+                if len(held) > 20 and held in text:
+                    raise BadInput(
+                        f"{path}: {name}, which goes into the sandbox, holds instance {which!r} of"
+                        f" {split}: what solve uses may not know the instances"
+                    )

@@ -19,6 +19,7 @@ from evaluators.discovery.own.file import (
     read_limits,
     read_source,
     read_splits,
+    refuse_leak,
     require,
 )
 from evaluators.discovery.skeleton import in_program
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
 
 def load_own(path: str) -> OwnProblem:
     """The problem in a Python file. Raises BadInput naming file, line and remedy."""
-    return OwnProblem(path, read_source(path))
+    problem = OwnProblem(path, read_source(path))
+    carried = problem.parts.before + problem.parts.after
+    refuse_leak(path, carried, problem.module, problem.splits)
+    return problem
 
 
 class OwnProblem(DiscoveryProblem):
@@ -65,8 +69,8 @@ class OwnProblem(DiscoveryProblem):
         self._score: Callable[[Any, Any], Any] = module.score
         self._verify: Callable[[Any, Any], Any] = getattr(module, "verify", module.score)
         self.entry = "solve" if hasattr(module, "solve") else self.function
-        self._cases = read_splits(path, module)
-        self.patience = 60.0 + 2 * self.limits.wall * max(map(len, self._cases.values()))
+        self.splits = read_splits(path, module)
+        self.patience = 60.0 + 2 * self.limits.wall * max(map(len, self.splits.values()))
 
     def __reduce__(self) -> Any:
         return OwnProblem, (self.path, self.source)
@@ -83,14 +87,14 @@ class OwnProblem(DiscoveryProblem):
         """The instances of a split by name."""
         if split not in SPLITS:
             raise UnknownName("split", split, SPLITS)
-        return self._cases[split]
+        return self.splits[split]
 
     def instances(self, split: Split) -> Sequence[str]:
         return list(self.cases(split))
 
     def fingerprint(self) -> Mapping[str, Any]:
         digest = hashlib.sha256(self.source.encode()).hexdigest()[:16]
-        counts = [len(self._cases[s]) for s in SPLITS]
+        counts = [len(self.splits[s]) for s in SPLITS]
         return {"problem": self.name, "sha256": digest, "instances": counts}
 
     def evaluate(
