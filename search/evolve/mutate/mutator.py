@@ -34,7 +34,7 @@ class Mutator:
     tries: int = 12
     name: str = "mutate"
     wants: int = 2
-    defaults: ClassVar[Mapping[str, Any]] = {
+    prefers: ClassVar[Mapping[str, Any]] = {
         "selection": "tournament",
         "islands": 1,
         "capacity": 800,
