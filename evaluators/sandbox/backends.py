@@ -17,13 +17,14 @@ STRONG = ("bwrap", "landlock")
 BACKENDS = (*STRONG, "process")
 
 
-def plan_for(backend: str, preload: Sequence[str]) -> Plan:
+def plan_for(backend: str, preload: Sequence[str], before: str = "") -> Plan:
     """How to start the interpreter of `backend` (one of BACKENDS)."""
     if backend not in BACKENDS:
         raise UnknownName("sandbox back-end", str(backend), BACKENDS)
     packages = places.package_folders(preload)
     config = {
         "path": packages,
+        "before": before,
         "preload": places.modules(preload),
         "isolate": backend in STRONG,
         "uids": _private_uids(),

@@ -28,9 +28,10 @@ _EROFS, _EACCES, _EPERM = 30, 13, 1
 
 def run(printed_bytes: int, output_bytes: int) -> NoReturn:
     """Serve the channel until its other end closes or a message says it is the last."""
+    global _output_bytes, _printed
+    _output_bytes = output_bytes
     try:
-        printed = Printed(printed_bytes)
-        sys.stdout = sys.stderr = printed
+        sys.stdout = sys.stderr = _printed = Printed(printed_bytes)
         sys.stdin = io.StringIO()
         module = ModuleType("candidate")
         sys.modules["candidate"] = module
@@ -43,12 +44,31 @@ def run(printed_bytes: int, output_bytes: int) -> NoReturn:
             del body
             kind, answer = _answer(module, source, function, arguments)
             del arguments
-            if len(answer) > output_bytes:
-                kind, answer = b"E", _too_long(len(answer), output_bytes)
-            printed.flush()
-            _send(kind, answer)
+            _reply(kind, answer)
     finally:
         os._exit(0)
+
+
+def ask(value: Any) -> list[Any]:
+    """Answer the session's current call with `value`, wait for the next call and return its
+    arguments: for a program that needs something from outside in the middle of its work.
+
+    Raises CannotCross where `value` is no plain data; ends the process where no call comes.
+    """
+    _reply(b"R", encode(value))
+    body = _receive()
+    if body is None:
+        os._exit(0)
+    return decode(body)[2]
+
+
+def _reply(kind: bytes, answer: bytes) -> None:
+    if len(answer) > _output_bytes:
+        text = f"the answer has {len(answer)} bytes; the limit is {_output_bytes}"
+        kind, answer = b"E", _failure("bad_output", text)
+    if _printed is not None:
+        _printed.flush()
+    _send(kind, answer)
 
 
 class Printed(io.TextIOBase):
@@ -77,6 +97,10 @@ class Printed(io.TextIOBase):
 
     def writable(self) -> bool:
         return True
+
+
+_output_bytes = 0  # both set in each child
+_printed: Printed | None = None
 
 
 def _answer(module: ModuleType, source: Any, function: str, arguments: Any) -> tuple[bytes, bytes]:
@@ -133,10 +157,6 @@ def _line(trace: TracebackType | None) -> int | None:
 def _failure(kind: str, text: str, line: int | None = None, code: int | None = None) -> bytes:
     text = text.encode("utf-8", "replace").decode()
     return encode([kind, text, line, code])
-
-
-def _too_long(size: int, cap: int) -> bytes:
-    return _failure("bad_output", f"the answer has {size} bytes; the limit is {cap}")
 
 
 def _receive() -> bytearray | None:

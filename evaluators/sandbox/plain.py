@@ -16,6 +16,7 @@ MAX_KEY_NODES = 2_000
 MAX_INT_BITS = 12_288
 MAX_ARRAYS = 10_000
 LEAVES = frozenset({bool, type(None)})
+_LONG = re.compile(rb"[0-9]{4300}")  # digits; turning them into a number takes their square
 _TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"')
 
 
@@ -79,7 +80,9 @@ def no_constant(word: str) -> Any:
 
 
 def check_shape(text: bytes) -> None:
-    """Refuses, before parsing, what is nested too deep or has too many parts."""
+    """Refuses, before parsing, what is nested too deep or has too many parts or digits."""
+    if _LONG.search(text) and _LONG.search(_TEXT.sub(b"", text)):
+        raise CannotCross("a number has more than 4300 digits")
     if text.count(b",") + text.count(b"{") > 4 * MAX_NODES:
         text = _TEXT.sub(b"", text)
         if text.count(b",") + text.count(b"{") > 4 * MAX_NODES:

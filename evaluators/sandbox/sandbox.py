@@ -34,7 +34,8 @@ class Sandbox:
 
     `backend` is `bwrap`, `landlock`, or None for what REASONLAB_SANDBOX names, else the stronger
     of the two that works here (NoSandbox if neither does); the weak `process` isolates nothing and
-    must be named. `preload` are the modules that candidates find loaded. The interpreter starts
+    must be named. `preload` are the modules that candidates find loaded; `before` is trusted
+    source that runs inside ahead of them (a stand-in for a module, say). The interpreter starts
     with the first call (0.1 to 0.2 s). One thread at a time.
     """
 
@@ -43,10 +44,11 @@ class Sandbox:
         backend: str | None = None,
         limits: Limits = Limits(),  # noqa: B008
         preload: Sequence[str] = ("numpy",),
+        before: str = "",
     ) -> None:
         backend = backend or os.environ.get("REASONLAB_SANDBOX") or _strongest()
         try:
-            self._open(plan_for(backend, preload), limits)
+            self._open(plan_for(backend, preload, before), limits)
         except NoFilter as error:
             raise NoSandbox(f"back-end {backend!r}: {error}") from None
         if self.backend == "process":

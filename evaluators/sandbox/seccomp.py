@@ -26,7 +26,7 @@ _AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 
 ALLOWED = """
 read write close fstat newfstatat stat lstat statx poll ppoll select pselect6 lseek pread64 readv
-writev access faccessat faccessat2 getcwd readlink readlinkat getdents64 dup dup2 dup3 close_range
+writev access faccessat faccessat2 getcwd getdents64 dup dup2 dup3 close_range
 mmap mprotect munmap mremap brk madvise futex
 rt_sigaction rt_sigprocmask rt_sigreturn rt_sigpending sigaltstack restart_syscall pause
 nanosleep clock_nanosleep clock_gettime clock_getres gettimeofday time
@@ -55,6 +55,9 @@ pidfd_getfd pidfd_send_signal memfd_secret
 
 ABSENT = ("clone3", "openat2", "mbind", "get_mempolicy", "set_mempolicy", "sched_setaffinity")
 
+LINKS = ("readlink", "readlinkat")
+"""Where a symbolic link leads is something written, which Landlock does not hide: "no link"."""
+
 _LOAD, _RETURN, _RETURN_A, _ADD = 0x20, 0x06, 0x16, 0x04
 _EQUAL, _AT_LEAST, _ANY_BIT = 0x15, 0x35, 0x45
 _NUMBER, _ARCH, _ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
@@ -62,6 +65,7 @@ _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 _TOO_HIGH = 1024  # no machine has so many calls; x32 marks its own with a higher bit
 
 _WRITING = 0o3 | 0o100 | 0o1000 | 0o20000000  # not O_RDONLY, O_CREAT, O_TRUNC, O_TMPFILE
+_PLACE_ONLY = 0o10000000  # O_PATH, which Landlock lets pass
 _FCNTL = (0, 1, 2, 3, 4, 1030)  # duplicate, descriptor flags, status flags
 _IOCTL = (0x5401, 0x802C542A, 0x5413, 0x541B, 0x5450, 0x5451)  # terminal?, size, bytes, close-exec
 _FORK_FLAGS = 0x01000000 | 0x00200000 | 0xFF  # set and clear the child's id, a signal at its end
@@ -84,7 +88,7 @@ def outer(machine: str | None = None) -> bytes:
         _op(_RETURN, _KILL),
     ]
     for name, place in (("open", 1), ("openat", 2)):
-        code += _rule(known, name, _no_bits(place, _WRITING, _ERRNO | errno.EROFS))
+        code += _rule(known, name, _no_bits(place, _WRITING | _PLACE_ONLY, _ERRNO | errno.EROFS))
     code += _rule(known, "fcntl", _one_of(1, _FCNTL))
     code += _rule(known, "ioctl", _one_of(1, _IOCTL))
     code += _rule(known, "prlimit64", _one_of(0, (0,)))
@@ -97,6 +101,8 @@ def outer(machine: str | None = None) -> bytes:
         code += _rule(known, name, [_op(_RETURN, _KILL)])
     for name in ABSENT:
         code += _rule(known, name, [_op(_RETURN, _ERRNO | errno.ENOSYS)])
+    for name in LINKS:
+        code += _rule(known, name, [_op(_RETURN, _ERRNO | errno.EINVAL)])
     return b"".join([*code, *_named()])
 
 

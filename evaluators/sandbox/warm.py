@@ -40,7 +40,9 @@ def main(control: int, supervisor: int, config: dict[str, Any]) -> NoReturn:
     """Lock down as `config` says, answer `ready` on the control socket, and serve it."""
     sys.path += config["path"]
     lockdown.enter(config)
+    name = "the source to run first"
     try:
+        exec(compile(config["before"], "<before>", "exec"), {"__name__": "before"})
         for name in config["preload"]:
             importlib.import_module(name)
     except Exception as error:

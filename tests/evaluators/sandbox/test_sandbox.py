@@ -218,6 +218,15 @@ def test_a_session_whose_child_has_ended_repeats_its_ending(sandbox) -> None:
     assert sandbox.call(GOOD, "f", [1]).value == 2
 
 
+def test_a_session_can_ask_back_in_the_middle_of_a_call(sandbox) -> None:
+    source = src("from evaluators.sandbox.child import ask", "def f(x):",
+                 "  (y,) = ask(['want', x])", "  return x * y")  # fmt: skip
+    with sandbox.session(source) as session:
+        assert session.call("f", [6]).value == ["want", 6]
+        assert session.call("", [7]).value == 42
+        assert session.call("f", [2]).value == ["want", 2]
+
+
 def test_processor_time_is_limited_over_a_whole_session_and_to_the_hundredth(sandbox) -> None:
     source = src("import time", "def f(s):", "  end = time.process_time() + s",
                  "  while time.process_time() < end: pass")  # fmt: skip
@@ -326,6 +335,18 @@ def test_a_module_that_cannot_be_preloaded_is_named(backend) -> None:
     with (
         Sandbox(backend, ROOMY, preload=("nowhere_to_be_found",)) as sandbox,
         pytest.raises(NoSandbox, match="nowhere_to_be_found"),
+    ):
+        sandbox.call(GOOD, "f", [1])
+
+
+def test_trusted_source_runs_ahead_of_the_preloaded_modules(backend) -> None:
+    before = src("import sys, types", "sys.modules['stand_in'] = types.ModuleType('stand_in')",
+                 "sys.modules['stand_in'].x = 5")  # fmt: skip
+    with Sandbox(backend, ROOMY, preload=("stand_in",), before=before) as sandbox:
+        assert sandbox.call("import stand_in\ndef f(): return stand_in.x", "f").value == 5
+    with (
+        Sandbox(backend, ROOMY, before="1 / 0") as sandbox,
+        pytest.raises(NoSandbox, match="division by zero"),
     ):
         sandbox.call(GOOD, "f", [1])
 

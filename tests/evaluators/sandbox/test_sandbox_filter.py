@@ -8,7 +8,16 @@ import struct
 import pytest
 
 from evaluators.sandbox.child import BASE_ERRNO
-from evaluators.sandbox.seccomp import ABSENT, ALLOWED, DEADLY, WARM_ONLY, NoFilter, inner, outer
+from evaluators.sandbox.seccomp import (
+    ABSENT,
+    ALLOWED,
+    DEADLY,
+    LINKS,
+    WARM_ONLY,
+    NoFilter,
+    inner,
+    outer,
+)
 from evaluators.sandbox.syscalls import ARCHITECTURES, name_of, numbers
 
 AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -68,6 +77,8 @@ def test_every_refusal_is_a_death_an_absence_or_bears_the_calls_number(machine) 
         answer = verdict(machine, name)
         if name in DEADLY:
             assert answer == KILL, name
+        elif name in LINKS:
+            assert answer == REFUSE | errno.EINVAL, name
         elif name in ABSENT:
             assert answer == REFUSE | errno.ENOSYS, name
         else:
@@ -92,6 +103,7 @@ def test_unknown_and_foreign_calls_kill(machine) -> None:
         (1, REFUSE | errno.EROFS),
         (2, REFUSE | errno.EROFS),
         (3, REFUSE | errno.EROFS),
+        (0o10000000, REFUSE | errno.EROFS),
         (0o100, REFUSE | errno.EROFS),
         (0o1000, REFUSE | errno.EROFS),
         (0o20200000, REFUSE | errno.EROFS),
