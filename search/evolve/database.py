@@ -69,8 +69,8 @@ class Database:
         """The best score of every island."""
         return tuple(i.best.program.score if i.best else None for i in self.islands)
 
-    def commit(self, program: Program, size: int, duplicate: bool = False) -> Commit:
-        """Take in the next program; `duplicate` says that an earlier one has the same syntax.
+    def commit(self, program: Program, size: int) -> Commit:
+        """Take in the next program, of so many syntax nodes. A duplicate is only counted.
 
         The starting program (number 0) enters every island.
         """
@@ -80,7 +80,7 @@ class Database:
         before = self.scores()
         fate: Fate | Literal["no score"] = "no score"
         improved, twin, worth = False, None, self._worth(program)
-        if duplicate:
+        if program.duplicate_of is not None:
             fate = "duplicate"
         elif worth is not None:
             kept = replace(program, prompt="", response="")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from evaluators.discovery.base import DiscoveryProblem, Split
 from reasoning.runlog import read_events, read_settings
 from search.evolve.database import Database
-from search.evolve.program import Program
+from search.evolve.program import Program, duplicate
 from search.evolve.record import in_order
 from search.evolve.seen import Seen
 from search.evolve.settings import Population
@@ -92,6 +92,6 @@ def _replayed(folder: str | Path, problem: DiscoveryProblem) -> Iterator[Program
         if program.source is not None:
             first = seen.add(record.key, program.k)
             if first < program.k:
-                program = replace(program, duplicate_of=first)
+                program = duplicate(program, first)
         commit = database.commit(program, record.size)
         yield program if commit.twin is None else replace(program, duplicate_of=commit.twin)

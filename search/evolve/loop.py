@@ -23,7 +23,7 @@ from search.evolve.asking import Asker, cost_of
 from search.evolve.database import Database, generator
 from search.evolve.once import Once
 from search.evolve.pool import Pool
-from search.evolve.program import Program, Proposal, Request
+from search.evolve.program import Program, Proposal, Request, duplicate
 from search.evolve.progress import Meter
 from search.evolve.record import KIND, Past, Record, in_order
 from search.evolve.settings import Allowance
@@ -274,7 +274,7 @@ class Loop:
         program = record.program
         first = self._once.seen.first(record.key) if program.source is not None else None
         if first is not None and first < program.k:
-            program = replace(program, duplicate_of=first)
+            program = duplicate(program, first)
         commit = self.database.commit(program, record.size)
         if commit.twin is not None:
             program = replace(program, duplicate_of=commit.twin)

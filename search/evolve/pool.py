@@ -9,18 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from evaluators.discovery.base import DiscoveryProblem, Evaluation, Split
 from evaluators.errors import LabError
+from evaluators.sandbox import WeakSandbox
+from search.evolve.journal import FOLDER, discard, key_of, recover
 from search.evolve.process import WorkerProcess, ship
 
 AHEAD = 2
 """Jobs that a worker holds: the one it works on and the next."""
 
+_WEAK = "the back-end 'process' does not isolate: the programs can read and write what you can"
 _TICK = 0.5  # seconds between two looks at the clock
 _DEATHS = 5  # workers that die one after the other without an answer: the fault is not the jobs'
 
@@ -55,7 +60,8 @@ class _Seat:
 
 
 class Pool:
-    """`count` workers for a problem. `failed` is told of what concerns every job."""
+    """`count` workers for a problem. `failed` is told of what concerns every job; `folder` is where
+    the workers' journals are, of which those of a killed session are taken over."""
 
     def __init__(
         self,
@@ -63,12 +69,14 @@ class Pool:
         count: int,
         sandbox: str | None,
         failed: Callable[[BaseException], None],
+        folder: Path,
     ) -> None:
         self.problem, self.backend = problem, ""
         self.cpu = 0.0
         self.replaced = 0
         self._count, self._failed = count, failed
-        self._header = ship(problem, sandbox)
+        self._left = recover(folder)
+        self._folder, self._header = folder, ship(problem, sandbox, folder / FOLDER)
         self._waiting: deque[Job] = deque()
         self._seats: list[_Seat] = []
         self._number = self._deaths = 0
@@ -82,6 +90,10 @@ class Pool:
 
     def submit(self, job: Job, first: bool = False) -> None:
         """Evaluate a candidate, before all that waits if it is to be `first`."""
+        answer = self._left.pop(key_of(job.to_row(0)), None) if self._left else None
+        if answer is not None:
+            asyncio.get_running_loop().call_soon(self._guarded, job.done, answer)
+            return
         (self._waiting.appendleft if first else self._waiting.append)(job)
         self._deal()
 
@@ -94,6 +106,7 @@ class Pool:
             seat.process.kill()
         self._seats.clear()
         self._waiting.clear()
+        discard(self._folder)
 
     # -- inside -----------------------------------------------------------------------
 
@@ -138,7 +151,10 @@ class Pool:
             )
         seat.began = time.monotonic()
         if "ready" in answer:
-            seat.ready, self.backend = True, answer["ready"]
+            seat.ready = True
+            if not self.backend and answer["ready"] == "process":
+                warnings.warn(_WEAK, WeakSandbox, stacklevel=2)
+            self.backend = answer["ready"]
             return
         self._deaths = 0
         number, job = seat.jobs.popleft()

@@ -20,9 +20,9 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _CHUNK = 1 << 16
 
 
-def ship(problem: DiscoveryProblem, sandbox: str | None) -> bytes:
-    """What a worker reads first: the import path, the back-end's name, the pickled problem. Raises
-    BadInput for a problem that cannot travel."""
+def ship(problem: DiscoveryProblem, sandbox: str | None, journal: Path) -> bytes:
+    """What a worker reads first: the import path, the back-end's name, the folder of its journal,
+    the pickled problem. Raises BadInput for a problem that cannot travel."""
     import cloudpickle
 
     try:
@@ -33,7 +33,12 @@ def ship(problem: DiscoveryProblem, sandbox: str | None) -> bytes:
             " files, locks and the like out of it"
         ) from error
     path = [entry or os.getcwd() for entry in sys.path]
-    header = {"path": path, "size": len(raw), "sandbox": sandbox}
+    header = {
+        "path": path,
+        "size": len(raw),
+        "sandbox": sandbox,
+        "journal": str(journal.absolute()),
+    }
     return json.dumps(header).encode() + b"\n" + raw
 
 

@@ -79,7 +79,7 @@ async def run_session(plan: Plan, folder: Path, resume: bool, state: State) -> s
             if loop is not None:
                 loop.fail(error)
 
-        pool = Pool(plan.problem, plan.workers, plan.sandbox, failed)
+        pool = Pool(plan.problem, plan.workers, plan.sandbox, failed, folder)
         side = Side(plan.problem, pool, log, meter, failed)
         side.recall(log.events())
         loop = Loop(plan.problem, database, pool, asker, allowed, plan.window, meter, side.improved)

@@ -1,10 +1,10 @@
 """The worker program: evaluates candidates in a sandbox of its own, for the pool that started it.
 
 Run as `python -P worker.py`. The first line of standard input is a header (JSON: `path`, `size`,
-`sandbox`), then come `size` bytes of the pickled problem, then one job a line. Answers go to what
-was standard output, one JSON object a line; whatever a problem prints goes to standard error. The
-end of standard input, also that of a killed parent, ends the worker at once, in the middle of a
-job too. Nothing heavy is imported before the problem asks for it.
+`sandbox`, `journal`), then come `size` bytes of the pickled problem, then one job a line. Answers
+go to what was standard output, one JSON object a line; whatever a problem prints goes to standard
+error. The end of standard input, also that of a killed parent, ends the worker at once, in the
+middle of a job too. Nothing heavy is imported before the problem asks for it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -43,6 +44,9 @@ def main() -> None:
 
         problem = cloudpickle.loads(raw)
         bench = Bench(problem, header["sandbox"])
+        from search.evolve.journal import Journal
+
+        journal = Journal(header["journal"])
         problem.warm()
     except BaseException as error:  # whatever it is, the parent must hear of it
         _send(out, {"failed": str(error) or type(error).__name__, "kind": type(error).__name__})
@@ -50,7 +54,9 @@ def main() -> None:
     _send(out, {"ready": bench.backend})
     while True:
         job = json.loads(jobs.get())
-        _send(out, bench.answer(job))
+        answer = bench.answer(job)
+        journal.note(job, answer)
+        _send(out, answer)
 
 
 def _listen(stream: BinaryIO, jobs: queue.SimpleQueue[bytes]) -> None:
@@ -96,7 +102,9 @@ class Bench:
     def _fresh(self) -> Sandbox:
         from evaluators.sandbox import Sandbox
 
-        return Sandbox(self._backend)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the weak back-end the run itself warns, once
+            return Sandbox(self._backend)
 
     def _evaluate(self, job: dict[str, Any]) -> tuple[Evaluation, bool]:
         evaluation = self._once(job)

@@ -147,3 +147,10 @@ def test_a_generator_is_of_its_path_alone() -> None:
     assert generator(1, 2).random() == generator(1, 2).random()
     draws = {generator(s, k).random() for s in range(20) for k in range(20)}
     assert len(draws) == 400
+
+
+def test_a_duplicate_is_counted_and_nothing_else() -> None:
+    database = filled([1.0])
+    commit = database.commit(program(1, 9.0, duplicate_of=0), 5)
+    assert (commit.fate, commit.improved, commit.changes) == ("duplicate", False, ())
+    assert database.commits == 2 and database.best.program.k == 0

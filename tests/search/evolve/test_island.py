@@ -99,7 +99,7 @@ def test_the_clusters_softmax_by_hand() -> None:
     assert made.cluster_weights() == pytest.approx([0.0, -1 / 0.485, -3 / 0.485])
 
 
-@pytest.mark.parametrize("a, b", [(1000.0, 0.0), (1e-6, 5.0), (3.0, -1e4)])
+@pytest.mark.parametrize(("a", "b"), [(1000.0, 0.0), (1e-6, 5.0), (3.0, -1e4)])
 def test_neither_unit_nor_offset_of_the_score_matters(a: float, b: float) -> None:
     base = island([member(k, w) for k, w in enumerate((1.0, 2.5, 4.0, 7.0))])
     other = island([member(k, a * w + b) for k, w in enumerate((1.0, 2.5, 4.0, 7.0))])

@@ -181,7 +181,7 @@ def test_an_asynchronous_proposer_gives_the_same_run_however_long_it_takes(
 
 
 def test_failures_are_counted_and_never_enter_or_become_parents() -> None:
-    act = {n: "fail" for n in range(20, 40)} | {n: "cheat" for n in range(40, 60)}
+    act = dict.fromkeys(range(20, 40), "fail") | dict.fromkeys(range(40, 60), "cheat")
     script = Script(lambda r, rng: r.k)
     evolution = run(Numbers(act=act), script, evaluations=100, reset=0)
     verdicts = evolution.snapshot().verdicts

@@ -22,7 +22,10 @@ SAME = {
     "no docstring": BASE.replace('    """How much."""\n', ""),
     "annotations": BASE.replace("(item, remaining)", "(item: int, remaining: int) -> float"),
     "local names": BASE.replace("gap", "hole").replace(" i ", " turn ").replace("* i", "* turn"),
-    "local names exchanged": BASE.replace("gap", "i1").replace(" i ", " gap ").replace("* i\n", "* gap\n").replace("i1", "i"),  # noqa: E501
+    "local names exchanged": BASE.replace("gap", "i1")
+    .replace(" i ", " gap ")
+    .replace("* i\n", "* gap\n")
+    .replace("i1", "i"),
     "quotes": BASE.replace('"""How much."""', "'How much.'"),
 }
 

@@ -39,8 +39,8 @@ def value(source: str) -> int:
 
 
 class Numbers(DiscoveryProblem):
-    """The closer to 100 the better. What the trusted side does for some programs can be set:
-    `act[n]` is one of sleep, die, hang, raise, fail, cheat, sandbox."""
+    """The closer to 100 the better. What the trusted side does for some programs in training can be
+    set: `act[n]` is one of die, die once, hang, raise, fail, cheat, sandbox."""
 
     name, function, direction = "numbers", "f", "maximise"
     skeleton, description = number(0), "give a number"
@@ -73,7 +73,7 @@ class Numbers(DiscoveryProblem):
             with self.notes.open("a") as file:
                 file.write(f"{split} {n}\n")
         time.sleep(self.work + (self.slow(n) if self.slow else 0))
-        what = self.act.get(n, "")
+        what = self.act.get(n, "") if split == "train" else ""
         if what == "die":
             os._exit(7)
         if what == "die once" and not _twice(self.notes, f"{split} {n}"):
@@ -139,6 +139,13 @@ def climb(request: Request, rng: np.random.Generator) -> int:
     return value(best.source) + int(rng.integers(-5, 7))
 
 
+def wander(request: Request, rng: np.random.Generator) -> int:
+    """A long way from the best parent: hardly ever known before."""
+    best = request.parents[-1]
+    assert best.source is not None
+    return value(best.source) + int(rng.integers(-5000, 5000))
+
+
 def none(request: Request, rng: np.random.Generator) -> Proposal:
     """No program."""
     return Proposal(None, reason="nothing to say")
@@ -151,7 +158,7 @@ class FakePool:
 
     seed = 0
 
-    def __init__(self, problem: Any, count: int, sandbox: Any, failed: Callable[..., None]) -> None:
+    def __init__(self, problem: Any, count: int, sandbox: Any, failed: Any, folder: Path) -> None:
         self.problem, self.failed = problem, failed
         self.cpu, self.replaced, self.backend = 0.0, 0, "fake"
         self.held: list[Any] = []
