@@ -42,6 +42,7 @@ def killing(evaluations: int, kills: int, seed: int) -> None:
             survivors += len(_alive(family[1:], 5.0))
             print(f"killing: {len(killed_at)} of {kills} at {killed_at[-1]}", file=sys.stderr)
         again = _finished(evaluations, cut, stamps)
+        differ = _programs(whole) != _programs(cut)
         rows = Counter(e["k"] for e in read_events(cut) if e["kind"] == "program")
         said = Counter(line.split()[2] for line in stamps.read_text().splitlines())
     same = alone["BEST"] == again["BEST"]
@@ -50,6 +51,8 @@ def killing(evaluations: int, kills: int, seed: int) -> None:
     print(f"{', '.join(f'{at:,}' for at in killed_at)} evaluations.\n")
     print(f"- best program of the run left alone: number {alone['BEST'][0]}, of the killed run:")
     print(f"  number {again['BEST'][0]}; {'the same' if same else '**another**'} score")
+    told = "**not** the same" if differ else "the same"
+    print(f"- sources, parents and scores of all programs: {told}")
     print(f"- programs in the log: {len(rows):,}; twice in it: {sum(n > 1 for n in rows.values())}")
     print("- evaluations whose answer was lost with its run and that were made again:", end=" ")
     print(f"{sum(n - 1 for n in said.values())} (at most {8 * len(killed_at)} were in flight)")
@@ -58,6 +61,13 @@ def killing(evaluations: int, kills: int, seed: int) -> None:
     print(f"- memory of the run left alone: {told}")
     told = ", ".join(f"{m} MB at {int(n):,}" for n, m in zip(*again["RSS"], strict=True))
     print(f"- memory of the last session of the killed run: {told}")
+
+
+def _programs(folder: Path) -> dict[int, tuple[object, ...]]:
+    """Source, parents and score by number, as logged."""
+    rows = (event for event in read_events(folder) if event["kind"] == "program")
+    return {e["k"]: (e["source"], tuple(e["parents"]), (e["evaluation"] or {}).get("score"))
+            for e in rows}  # fmt: skip
 
 
 def _begin(evaluations: int, folder: Path, stamps: Path) -> subprocess.Popen[str]:
