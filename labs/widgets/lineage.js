@@ -40,6 +40,7 @@ function render({ model, el }) {
     if (model.get("selected") === k) return;
     model.set("selected", k);
     model.save_changes();
+    panel.classList.add("rl-waiting"); // until the kernel, which may be busy, has answered
     light();
   }
 
@@ -170,6 +171,7 @@ function render({ model, el }) {
   function detail() {
     const d = model.get("detail");
     panel.replaceChildren();
+    panel.classList.remove("rl-waiting");
     if (d.k === undefined) return;
     panel.dataset.k = d.k;
     html("h3", "", d.title, panel);
@@ -202,10 +204,11 @@ function render({ model, el }) {
 
   draw();
   detail();
-  model.on("change:scene", draw);
-  model.on("change:path", light);
-  model.on("change:selected", light);
-  model.on("change:detail", detail);
+  const told = { scene: draw, path: light, selected: light, detail };
+  for (const [name, act] of Object.entries(told)) model.on(`change:${name}`, act);
+  return () => {
+    for (const [name, act] of Object.entries(told)) model.off(`change:${name}`, act);
+  };
 }
 
 export default { render };

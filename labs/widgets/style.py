@@ -75,6 +75,7 @@ LINEAGE = f"""
   stroke-width: 4; stroke-opacity: 1; }}
 .rl-lineage .rl-node:hover {{ stroke: currentColor; stroke-width: 2; stroke-opacity: 1; }}
 .rl-lineage .rl-note {{ opacity: 0.75; font-size: 12px; padding: 2px 0 8px; }}
+.rl-lineage .rl-waiting {{ opacity: 0.45; }}
 .rl-lineage h3 {{ font-size: 16px; margin: 4px 0; }}
 .rl-lineage h4 {{ font-size: 12px; font-weight: 600; opacity: 0.75; margin: 8px 0 3px; }}
 .rl-lineage .rl-facts > span {{ margin-right: 18px; display: inline-block; }}

@@ -35,6 +35,8 @@ class Watched(Protocol):
 
     def stop(self) -> Any: ...
 
+    def wait(self) -> Any: ...
+
     def snapshot(self) -> Any: ...
 
 
@@ -94,14 +96,14 @@ class Dashboard:
                 self._push()
                 self._ended.wait(INTERVAL)
             self._push(last=True)
+            self.run.wait()  # raises what the run raised
         except Exception as error:
             # A thread has no caller to raise to: the view itself says what went wrong.
             self._bar.bar_style = "danger"
+            self.button.description = "Failed"
             self._say_error(error)
         finally:
             self.button.disabled = True
-            if self.button.description == "Stop":
-                self.button.description = "Ended"
             self._ended.set()
             if self._shown_in_cell:
                 self._keep_picture()

@@ -60,6 +60,9 @@ class Scripted:
         self.stops += 1
         self.ended.set()
 
+    def wait(self) -> None:
+        self.ended.wait()
+
     def step(self) -> None:
         """Commit one program."""
         k, island = self.k, self.k % self.count

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import time
 
+from evaluators.errors import LabError
 from search.evolve.dashboard import INTERVAL, Dashboard, course_of
 from tests.labs.evolution_script import Scripted
 
@@ -75,6 +76,18 @@ def test_a_failing_run_says_so_in_the_view() -> None:
     assert view.wait(5)
     assert "ValueError: broken &lt;run&gt;" in view._code.value
     assert view.button.disabled
+
+
+def test_an_error_that_ended_the_run_is_shown_and_the_last_state_as_well() -> None:
+    class Failing(Scripted):
+        def wait(self) -> None:
+            raise LabError("the model said <no>")
+
+    view = Dashboard(Failing(total=50))
+    assert view.wait(10)
+    assert "the model said &lt;no&gt;" in view._code.value
+    assert view.button.description == "Failed"
+    assert "50 of 50 programs" in view._count.value
 
 
 def test_the_course_has_the_run_bests_and_every_island() -> None:
