@@ -15,6 +15,7 @@ from reasoning.core import Completion, Context, Sampling, SeedPath, Usage
 from reasoning.ledger import Budget, Ledger
 from reasoning.logged import CallFailed, LoggedModel, responses
 from reasoning.runlog import RunLog
+from search import evolve
 from search.evolve.model_proposer import ModelProposer, style_of
 from search.evolve.program import Program, Request
 from search.evolve.prompt import STOPS, ask
@@ -324,3 +325,33 @@ def test_the_whole_prompt_is_made_for_the_shipped_problems():
             )  # fmt: skip
             assert f"{problem.function}_v1" in str(asked.prompt)
             assert asked.wanted.parameters >= 1
+
+
+def test_a_good_heuristic_among_garbage_is_found():
+    good = (
+        "Small gaps are worst.\n```python\ndef priority_v9(item, remaining):\n"
+        "    gap = remaining - item\n"
+        "    return np.select([gap <= 2, gap <= 3, gap <= 5, gap <= 7, gap <= 9, gap <= 12,"
+        " gap <= 15], [4, 3, 2, 1, 0.9, 0.95, 0.97], 0.99)\n```"
+    )
+    garbage = (
+        "I cannot.", "```python\ndef priority_v1(item, remaining):\n    return (\n```",
+        "def priority_v1(item):\n    return item",
+        "def priority(item, remaining):\n    return 1 / 0",
+        "```\ndef priority_v1(item, remaining):\n    return -item\n```",
+    )  # fmt: skip
+
+    class Author(Scripted):
+        async def generate(self, prompt, sampling, ledger, seed):
+            k = int(seed.parts[1])
+            self.answer = lambda text: good if k == 7 else garbage[k % len(garbage)]
+            return await super().generate(prompt, sampling, ledger, seed)
+
+    run = evolve(
+        "bin-packing:or-3", Author(str), evaluations=12, workers=1, islands=1, progress=False,
+        options={"train": 4, "validation": 8, "held_out": 2},
+    )  # fmt: skip
+    best, start = run.best, run.measured()[("0", "validation")].score
+    assert best is not None and best.k == 7 and best.origin == "model"
+    assert best.validation is not None and start is not None and best.validation < start
+    assert dict(run.snapshot().verdicts)["no source"] >= 5
