@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from evaluators.discovery.bin_packing.priority import PriorityProblem
     from evaluators.sandbox import Sandbox
 
+LONGEST = 300  # characters of what a program says
 AUDITED = 2  # instances
 HANDED_IN = 5_000  # items at most, one by one
 
@@ -89,8 +90,9 @@ def _no_future(
             if outcome.ok:
                 outcome = session.call("place", ([item],))
             value = outcome.value
-            if not outcome.ok or not isinstance(value, list) or type(value[0]) is not int:
-                said = outcome.reason or str(value)
+            named = isinstance(value, list) and len(value) == 1 and type(value[0]) is int
+            if not outcome.ok or not named or not 0 <= value[0] < len(instance.items):
+                said = outcome.reason or str(value)[:LONGEST]
                 return f"it fails at item {i} where items come one by one: {said}"
             where[i] = value[0]
     return _compare(first[:n], where, "where items come one by one")

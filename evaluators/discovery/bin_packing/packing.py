@@ -28,7 +28,7 @@ def fault(instance: Instance, packing: Any) -> str:
         i = int(outside[0])
         return f"{instance.name}: item {i} is in bin {int(numbers[i])}; bins are 0 to {n - 1}"
     loads = np.zeros(n, np.int64)
-    np.add.at(loads, numbers, instance.items)
+    np.add.at(loads, numbers.astype(np.int64), instance.items)
     over = np.flatnonzero(loads > instance.capacity)
     if over.size:
         b = int(over[0])

@@ -218,7 +218,7 @@ class PriorityProblem(BinPacking):
         if not outcome.ok:
             return failed(outcome)
         if isinstance(outcome.value, str):
-            return failed(outcome, outcome.value)
+            return failed(outcome, outcome.value[:300] or "refused")
         if not isinstance(outcome.value, np.ndarray):
             return failed(outcome, f"{instance.name}: no packing came back")
         wrong = fault(instance, outcome.value)

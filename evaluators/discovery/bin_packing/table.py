@@ -228,7 +228,7 @@ class TableProblem(BinPacking):
 def read_table(value: Any, capacity: int) -> tuple[np.ndarray | None, str]:
     """What a program returned as a (C + 1, C + 1) table by item size and remaining capacity, or
     None and why it is refused."""
-    if isinstance(value, bool | int | float):
+    if isinstance(value, bool | float):
         value = np.asarray(float(value))
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
         return None, "priority must return an array of real numbers"

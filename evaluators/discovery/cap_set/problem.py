@@ -153,7 +153,7 @@ class CapSet(DiscoveryProblem):
         if not outcome.ok:
             return outcome, None, outcome.reason
         value = outcome.value
-        if isinstance(value, bool | int | float):
+        if isinstance(value, bool | float):
             value = np.asarray(float(value))
         if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
             return outcome, None, "priority must return an array of real numbers"

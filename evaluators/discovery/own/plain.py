@@ -11,6 +11,8 @@ def to_json(value: Any) -> Any:
     """JSON values from which `from_json` makes an equal value; what JSON lacks becomes an object
     with one key such as "$tuple"."""
     if isinstance(value, np.ndarray):
+        if value.dtype.str[1:] in ("f16", "c32"):  # longer than JSON's numbers
+            value = value.astype("f8" if value.dtype.kind == "f" else "c16")
         flat = value.ravel()
         numbers = flat.view(flat.real.dtype) if flat.dtype.kind == "c" else flat
         return {"$array": [value.dtype.str, list(value.shape), to_json(numbers.tolist())]}

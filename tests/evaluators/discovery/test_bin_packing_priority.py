@@ -281,3 +281,50 @@ def test_an_artefact_holds_the_held_out_packings(
     held_out = problem.evaluate(problem.start, sandbox, "held-out")
     assert check.valid and check.score == held_out.score
     assert problem.artefact(program("return 1"), sandbox) is None
+
+
+FORGE = """
+def priority(item, bins):
+    value = {value}
+    np.array = lambda *a, **k: value
+    Packer.place = lambda self, item: 0
+    return -bins
+"""
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "np.arange(120).astype(np.uint64) + np.uint64(2**63)",
+        "np.zeros(120, np.uint64)",
+        "np.zeros((120, 1), int)",
+        "np.zeros(120)",
+        "np.full(120, np.nan)",
+        "[0] * 120",
+        "2**9000",
+        "'x' * 900000",
+        "None",
+        "{}",
+    ],
+)
+def test_whatever_comes_back_in_place_of_a_packing_is_only_refused(
+    problem: PriorityProblem, sandbox: Sandbox, value: str
+) -> None:
+    source = FORGE.replace("{value}", value)
+    found = problem.evaluate(source, sandbox)
+    assert found.verdict != "ok" and found.score is None
+    assert len(found.reason) < 1000
+
+
+@pytest.mark.parametrize("value", ["[]", "['x']", "[2**200]", "[-1]", "[True]", "None", "[0, 0]"])
+def test_whatever_the_audit_hears_is_only_a_reason(
+    problem: PriorityProblem, sandbox: Sandbox, value: str
+) -> None:
+    source = (
+        "def priority(item, bins):\n"
+        "    if 'packer' in globals():\n"
+        f"        globals()['place'] = lambda items: {value}\n"
+        "    return -(bins - item)\n"
+    )
+    assert problem.evaluate(source, sandbox).verdict == "ok"
+    assert "item 1 where items come one by one" in problem.audit(source, sandbox)

@@ -131,6 +131,29 @@ def test_what_a_program_returns_is_checked(
     assert (found.score is None) == (verdict != "ok")
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "x = '\\udc80'\n",
+        "x = '\udc80'\n",
+        "x = '\x00'\n",
+        "def priority(item, remaining):\r\n    return item - remaining\r\n",
+        "def priority(item, remaining):\n    return item - remaining\n" + "# " + "x" * 70_000,
+        "np.asarray = lambda x: type('Fake', (), {'dtype': np.dtype(int), "
+        "'astype': lambda s, t: 2**9000})()\ndef priority(item, remaining):\n    return 0\n",
+        "(" * 9000,
+        "-" * 60_000 + "1",
+    ],
+    ids=["escape", "surrogate", "zero", "returns", "long", "forged", "nested", "chain"],
+)
+def test_no_program_text_raises_on_the_trusted_side(
+    problem: TableProblem, sandbox: Sandbox, source: str
+) -> None:
+    found = problem.evaluate(source, sandbox)
+    assert (found.verdict == "ok") == ("\r" in source), found.reason
+    assert (found.score is None) == (found.verdict != "ok")
+
+
 def test_lines_are_those_of_the_program(problem: TableProblem, sandbox: Sandbox) -> None:
     source = (
         "from __future__ import annotations\nSCALE = 2\n\n\n"
