@@ -66,7 +66,7 @@ def begin(
         "data": dict(problem.fingerprint()),
         "verifier": problem.version,
         "proposer": {"name": chosen.name, **_described(chosen)},
-        "model": describe(asked) if asked is not None else None,
+        "model": dict(asked.fingerprint()) if asked is not None else None,
         "population": vars(people),
         "seed": seed,
         "window": window,
@@ -104,5 +104,6 @@ def _recorded_window(out: str | Path | None) -> int | None:
 
 
 def _described(proposer: Proposer) -> dict[str, Any]:
+    """Its settings, without the model, which is described beside it."""
     told = describe(proposer)
-    return told if isinstance(told, dict) else {"kind": str(told)}
+    return {name: value for name, value in dict(told).items() if name != "model"}
