@@ -40,6 +40,8 @@ ALIGN = 16
 DTYPES = frozenset(
     "|b1 |i1 |u1 <i2 <u2 <i4 <u4 <i8 <u8 <f2 <f4 <f8 <c8 <c16".split()  # noqa: SIM905
 )
+_JSON = json.JSONEncoder(allow_nan=False, check_circular=False, separators=(",", ":"))
+_READ = json.JSONDecoder(parse_constant=no_constant)
 _FLOATS = {"nan": nan, "inf": inf, "-inf": -inf}
 
 
@@ -47,9 +49,7 @@ def encode(value: Any) -> bytes:
     """`value` as a body. Raises CannotCross, naming the type or the cap."""
     writer = _Writer()
     tree = writer.tree(value, 0)
-    text = json.dumps(
-        [tree, writer.heads], allow_nan=False, check_circular=False, separators=(",", ":")
-    ).encode()
+    text = _JSON.encode([tree, writer.heads]).encode()
     parts = [len(text).to_bytes(NUMBER, "big"), text]
     size = NUMBER + len(text)
     for raw in writer.raws:
@@ -71,7 +71,7 @@ def decode(body: bytes | bytearray) -> Any:
     text = bytes(body[NUMBER:end])
     check_shape(text)
     try:
-        whole = json.loads(text.decode(), parse_constant=no_constant)
+        whole = _READ.decode(text.decode())
     except (ValueError, RecursionError) as error:
         raise CannotCross(f"the answer is no data: {str(error)[:120]}") from None
     if type(whole) is not list or len(whole) != 2 or type(whole[1]) is not list:

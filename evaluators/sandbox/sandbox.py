@@ -13,7 +13,7 @@ from typing import Any
 from evaluators.errors import BadInput, LabError
 from evaluators.sandbox import talk
 from evaluators.sandbox.backends import plan_for
-from evaluators.sandbox.codec import encode
+from evaluators.sandbox.child import write_call
 from evaluators.sandbox.ending import outcome
 from evaluators.sandbox.interpreter import CannotStart, Ended, Interpreter, Plan, SandboxDied
 from evaluators.sandbox.outcome import Limits, Outcome
@@ -158,10 +158,9 @@ class Session:
             return self._final
         first = self._interpreter is None
         try:
-            body = encode([self._source, function, list(arguments), last])
+            message = write_call(self._source, function, list(arguments), last)
         except CannotCross as error:
             raise BadInput(f"the arguments of {function} cannot cross: {error}") from None
-        message = len(body).to_bytes(4, "big") + body
         try:
             try:
                 return self._exchange(message, last)

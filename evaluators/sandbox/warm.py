@@ -53,8 +53,9 @@ def main(control: int, supervisor: int, config: dict[str, Any]) -> NoReturn:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     warm = Warm(control, supervisor, config)
-    os.dup2(1, 2)  # complaints went to the supervisor; from here on to nobody
     lockdown.filter_calls(config["outer"])
+    child.rehearse()
+    os.dup2(1, 2)  # complaints went to the supervisor; from here on to nobody
     gc.collect()
     gc.freeze()
     warm.serve()
@@ -66,6 +67,7 @@ class Warm:
     def __init__(self, control: int, supervisor: int, config: dict[str, Any]) -> None:
         self.control = socket.socket(fileno=control)
         self.supervisor = supervisor
+        self.split = lockdown.forker()
         self.stopwatch = lockdown.Stopwatch(config["timer"])
         self.inner = lockdown.prepare(config["inner"])
         self.sweep: str = config["sweep"]  # none, group, namespace
@@ -123,7 +125,7 @@ class Warm:
         """One child from fork to wait4; tells the supervisor how it ended."""
         _, serial, cpu, memory, descriptors, printed, output = request
         try:
-            pid = os.fork()
+            pid = self.split()
         except OSError:
             os.close(channel)
             self.control.sendall(STATUS.pack(serial, NOT_FORKED, 0.0, 0.0, 0))

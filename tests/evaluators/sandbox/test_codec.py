@@ -11,6 +11,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from evaluators.sandbox.child import read_call, write_call
 from evaluators.sandbox.codec import ALIGN, decode, encode
 from evaluators.sandbox.plain import MAX_DEPTH, MAX_INT_BITS, MAX_KEY_NODES, MAX_NODES, CannotCross
 
@@ -121,6 +122,21 @@ def test_arrays_stand_at_aligned_places() -> None:
 )  # fmt: skip
 def test_a_numpy_scalar_arrives_as_the_python_number(scalar, plain) -> None:
     assert same(decode(encode([scalar])), [plain])
+
+
+@pytest.mark.parametrize("value", PLAIN[:-2], ids=lambda v: f"{type(v).__name__}-{repr(v)[:30]}")
+def test_a_call_arrives_with_its_arguments_as_they_were(value) -> None:
+    for arguments in ([], [value], [1, value, ARRAYS[0], "x"]):
+        message = write_call("source", "f", arguments, True)
+        assert int.from_bytes(message[:4], "big") == len(message) - 4
+        source, function, arrived, last = read_call(bytearray(message[4:]))
+        assert (source, function, last) == ("source", "f", True) and same(arrived, arguments)
+
+
+def test_a_call_with_an_argument_that_cannot_cross_is_refused() -> None:
+    for argument in (object(), Sly(1), SlyText("x"), [Sly(1)], memoryview(b"x")):
+        with pytest.raises(CannotCross):
+            write_call("source", "f", [1, argument], False)
 
 
 REFUSED = {

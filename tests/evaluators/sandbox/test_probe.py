@@ -64,7 +64,7 @@ def test_a_bubblewrap_that_fails_is_quoted_with_the_remedy(fresh, tmp_path) -> N
 def test_a_back_end_that_lets_a_forbidden_deed_pass_does_not_work(fresh) -> None:
     plan_for = sandbox_module.plan_for
 
-    def open_plan(backend, preload):
+    def open_plan(backend, preload, before):
         plan = plan_for("process", preload)
         return type(plan)(backend, plan.config, plan.prefix)
 
