@@ -88,8 +88,8 @@ def _bodies(parts: Sequence[Block], wanted: Wanted, continued: bool) -> list[Blo
     made = []
     for part in parts:
         first = next((line for line in part.text.split("\n") if line.strip()), "")
-        named = re.search(rf"^\s*def {re.escape(wanted.function)}", part.text, re.MULTILINE)
-        returns = re.search(r"^\s*return\b", part.text, re.MULTILINE)
+        named = re.search(rf"^[ \t]*def {re.escape(wanted.function)}", part.text, re.MULTILINE)
+        returns = re.search(r"^[ \t]*return\b", part.text, re.MULTILINE)
         if named or not returns or not (continued or part.fenced):
             continue
         if first[0] in " \t":

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 LONGEST = 1 << 18
 """Characters of an answer beyond which it is not read."""
 
-_THOUGHT = re.compile(r"<(think|thinking|thought|reasoning)>.*?</\1>", re.DOTALL | re.IGNORECASE)
-_THOUGHT_ENDS = re.compile(r"</(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
-_THOUGHT_BEGINS = re.compile(r"<(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
+BLOCKS = 32
+"""Fenced blocks that are looked at: the last ones."""
+
+_THOUGHT = re.compile(r"<(/?)(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
 _FENCE = re.compile(r"^(?P<margin>[ \t>]*)(?P<mark>`{3,}|~{3,})[ \t]*(?P<tag>[^`\n]*)$")
 _PYTHON = re.compile(r"(?:\{?\.?(?:python|py|python3|py3|ipython|sage|pycon)\b.*)?", re.IGNORECASE)
 _ODD = {"\r\n": "\n", "\r": "\n", "\x0c": "", "\ufeff": "", "\u200b": "", "\u00a0": " "}
@@ -27,7 +28,7 @@ class Block:
 
 
 def blocks(answer: str) -> list[Block]:
-    """The fenced blocks of Python, in order, and at the end the whole text without fences."""
+    """The last BLOCKS fenced blocks of Python, in order, then the whole text without fences."""
     lines = answer.split("\n")
     found: list[Block] = []
     outside: list[str] = []
@@ -49,7 +50,7 @@ def blocks(answer: str) -> list[Block]:
             outside += inside
         at = stop + 1
     whole = Block(_level("\n".join(outside)), False, not found or found[-1].last)
-    return [*found, whole]
+    return [*found[-BLOCKS:], whole]
 
 
 def cleaned(answer: str) -> str:
@@ -58,12 +59,15 @@ def cleaned(answer: str) -> str:
     for odd, plain in _ODD.items():
         answer = answer.replace(odd, plain)
     answer = answer.encode("utf-8", "replace").decode()  # halves of characters
-    answer = _THOUGHT.sub("", answer)
-    ends = [match.end() for match in _THOUGHT_ENDS.finditer(answer)]
-    if ends:  # begun by the template, not by the model
-        answer = answer[ends[-1] :]
-    begun = _THOUGHT_BEGINS.search(answer)
-    return answer[: begun.start()] if begun else answer
+    kept, at, thinking = [], 0, False
+    for mark in _THOUGHT.finditer(answer):
+        if mark[1] and not thinking:
+            kept.clear()  # begun by the template, not by the model
+        elif not mark[1] and not thinking:
+            kept.append(answer[at : mark.start()])
+        thinking = not mark[1]
+        at = mark.end()
+    return "".join(kept if thinking else [*kept, answer[at:]])
 
 
 def idea(answer: str, longest: int = 300) -> str:

@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 import textwrap
+import time
 
 import pytest
 
@@ -68,6 +69,7 @@ USED = {
     "another name": (ASKED.replace("priority_v2", "improved"), PLAIN),
     "repeats the versions": (f"```python\n{V0}\n\n\n{V1}\n\n\n{ASKED}```", PLAIN),
     "thinking": (f"<think>\ndef priority_v2(a, b): return 1\n</think>\n{ASKED}", PLAIN),
+    "thinking twice": (f"<think>a</think>\n{ASKED}\n<think>b</think>Done.", PLAIN),
     "thinking that the template began": (f"hm, maybe\n```\nx\n```\n</think>\n{ASKED}", PLAIN),
     "typed": (
         "from __future__ import annotations\n"
@@ -331,18 +333,44 @@ def test_deep_and_long_texts_end_in_a_reason_and_not_in_a_crash():
     script = """
 from search.evolve.assemble import Wanted
 from search.evolve.parse import read
+import threading
 wanted = Wanted("f", 1, "def f_v1(x):", 1)
 n = 60000
-for bad in ("(" * n, "[" * n, "1+" * (n // 2) + "1", "-" * n + "1", "not " * (n // 4) + "1",
+bads = ("(" * n, "[" * n, "1+" * (n // 2) + "1", "-" * n + "1", "not " * (n // 4) + "1",
             "a" + ".b" * (n // 2), "f" + "()" * (n // 2), "2**" * (n // 3) + "2",
             "1 if x else " * (n // 12) + "1", "lambda x:" * (n // 9) + "1", "await " * 9999 + "1",
-            "(1" + "\\n+1" * (n // 3) + ")", "x" + "[0]" * (n // 3), "9" * n):
-    found = read("def f_v1(x):\\n    return " + bad, wanted)
-    assert found.source is None and found.reason, bad[:9]
-print("alive")
+            "(1" + "\\n+1" * (n // 3) + ")", "x" + "[0]" * (n // 3), "9" * n)
+def all_of_them():
+    for bad in bads:
+        found = read("def f_v1(x):\\n    return " + bad, wanted)
+        assert found.source is None and found.reason, bad[:9]
+    print("alive")
+all_of_them()
+thread = threading.Thread(target=all_of_them)  # where a run's event loop lives
+thread.start()
+thread.join()
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.stdout == "alive\n", done.stderr
+    assert done.stdout == "alive\nalive\n", done.stderr
+
+
+LONG = {
+    "blank lines": "\n" * 200_000,
+    "blank lines in a fence": "```\n" + "\n" * 200_000 + "return",
+    "thoughts that never end": "<think>" * 30_000,
+    "fences": "```\n~~~\n" * 30_000,
+    "spaces": (" " * 60_000 + "\n") * 4,
+    "names": "a" * 60_000 + "\n" + "lambda " * 9_000,
+    "marks": "@a\n" * 20_000,
+    "signs": ("-" * 39 + "1\n") * 1_500,
+}
+
+
+@pytest.mark.parametrize("answer", LONG.values(), ids=LONG)
+def test_a_long_answer_is_read_in_time_that_grows_with_its_length(answer):
+    began = time.process_time()
+    assert read(answer, WANTED).source is None
+    assert time.process_time() - began < 30  # of the processor; quadratic would be minutes
 
 
 def test_the_idea_is_the_first_paragraph_before_the_code():
