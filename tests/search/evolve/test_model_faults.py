@@ -26,6 +26,10 @@ from search.evolve.model_proposer import ModelProposer
 
 ANSWERED = ("slow", "no-usage", "negative-usage", "text-usage", "small-usage", None)
 PASSING = ("429", "429-after", "500", "503", "drop", "cut", "json", "empty", "no-finish")
+pytestmark = [
+    pytest.mark.usefixtures("in_process"),
+    pytest.mark.filterwarnings("ignore:openai.*the ledger believes"),
+]
 PROPOSER = ModelProposer(sampling=Sampling(max_tokens=90))
 
 
@@ -88,7 +92,6 @@ def whole(out: Path, count: int) -> Counter[str]:
     return Counter(p.verdict for p in programs)
 
 
-@pytest.mark.usefixtures("in_process")
 def test_of_a_failing_server_nothing_is_lost(tmp_path):
     with Author(faults(0.4, (*PASSING, *ANSWERED))) as server:
         made = run(server, tmp_path)
@@ -101,7 +104,6 @@ def test_of_a_failing_server_nothing_is_lost(tmp_path):
     )
 
 
-@pytest.mark.usefixtures("in_process")
 def test_a_call_that_fails_for_good_is_counted_and_the_run_goes_on(tmp_path):
     with Author(faults(0.4, ("500", "drop", "json"))) as server:
         run(server, tmp_path, {"retries": 0})
@@ -110,7 +112,6 @@ def test_a_call_that_fails_for_good_is_counted_and_the_run_goes_on(tmp_path):
     assert logged(tmp_path) == delivered(server)
 
 
-@pytest.mark.usefixtures("in_process")
 @pytest.mark.parametrize("kinds", [(None,), (*PASSING, *ANSWERED)], ids=["sound", "failing"])
 def test_the_dollars_spent_never_pass_the_budget(tmp_path, kinds):
     cap, seen = 0.02, []
@@ -135,7 +136,6 @@ def test_the_dollars_spent_never_pass_the_budget(tmp_path, kinds):
     whole(tmp_path, evolution.snapshot().committed - 1)
 
 
-@pytest.mark.usefixtures("in_process")
 @pytest.mark.parametrize("fault", ["401", "403", "404-model", "quota"])
 def test_a_refusal_that_concerns_every_call_stops_the_run_at_once(tmp_path, fault):
     with Author(lambda number, body: fault) as server:
@@ -147,7 +147,6 @@ def test_a_refusal_that_concerns_every_call_stops_the_run_at_once(tmp_path, faul
     whole(tmp_path, 20)
 
 
-@pytest.mark.usefixtures("in_process")
 def test_a_key_that_expires_stops_a_run_that_keeps_all_it_was_answered(tmp_path):
     with Author(lambda number, body: "401" if number >= 25 else None) as server:
         with pytest.raises(LabError, match="key"):
@@ -161,7 +160,6 @@ def test_a_key_that_expires_stops_a_run_that_keeps_all_it_was_answered(tmp_path)
     whole(tmp_path, 60)
 
 
-@pytest.mark.usefixtures("in_process")
 def test_a_server_that_is_down_ends_the_run_and_resuming_goes_on_where_it_was(tmp_path):
     with Author(lambda number, body: "500" if number >= 30 else None) as server:
         with pytest.raises(LabError, match=r"failed|lost"):
@@ -176,7 +174,6 @@ def test_a_server_that_is_down_ends_the_run_and_resuming_goes_on_where_it_was(tm
     assert verdicts["lost"] == lost and made.snapshot().stopped_by == "evaluations"
 
 
-@pytest.mark.usefixtures("in_process")
 def test_a_stopped_run_asks_nothing_twice_and_ends_as_if_it_had_not_been_stopped(tmp_path):
     def facts(out: Path) -> list[Any]:
         made = programs_of(out, Numbers())
