@@ -94,7 +94,7 @@ def load(prompt: str, texts: list[str], entry: str) -> list[str]:
             exec(code, module.__dict__)
             _entry[:] = [module.__dict__[entry]]
             return ["ok"]
-    return ["unreadable", why[:300]]
+    return ["unreadable", _clean(why[:300])]
 
 
 def call(sent: str) -> list[str]:
@@ -111,7 +111,7 @@ def call(sent: str) -> list[str]:
     try:
         text = dumps(value)
     except Uncrossable as error:
-        return ["uncrossable", str(error), ""]
+        return ["uncrossable", _clean(str(error)), ""]
     try:
         changed = dumps([arguments, named]) != before
     except Uncrossable:
@@ -134,4 +134,9 @@ def _raised(error: Exception) -> list[str]:
     except Uncrossable:
         text = dumps([str(error)[:2000]])
     loss = "" if kind is own else f"it raised {own.__name__[:60]}, which crosses as {kind.__name__}"
-    return ["raised", text, loss, kind.__name__]
+    return ["raised", text, _clean(loss), kind.__name__]
+
+
+def _clean(text: str) -> str:
+    """The text without what is no Unicode (halves of surrogate pairs)."""
+    return text.encode("utf-8", "replace").decode()

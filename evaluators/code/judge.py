@@ -83,9 +83,9 @@ class Judge:
     def judge(self, problem: CodeProblem, completion: str) -> Judgement:
         """The judgement of one completion: the function, its body, fenced or not."""
         began = time.perf_counter()
-        if len(completion) > MAX_CHARS:
-            reason = f"the completion is longer than {MAX_CHARS} characters"
-            return Judgement(False, "bad_output", reason, backend=self._candidates.backend)
+        refused = _refused(completion)
+        if refused:
+            return Judgement(False, "bad_output", refused, backend=self._candidates.backend)
         found, doubt = self._run(problem, completion)
         if doubt:
             found = self._decide(problem, found)
@@ -172,6 +172,17 @@ def _told(told: dict[str, Any], calls: int) -> tuple[Judgement, bool]:
         reason = f"{reason}; {told['loss']}"
     ending = {"uncrossable": "bad_output", "unchecked": "wrong", "doubt": "wrong"}.get(ended, ended)
     return Judgement(False, ending, reason, calls, checks), doubt
+
+
+def _refused(completion: str) -> str:
+    """Why a completion is not even sent; empty where it is."""
+    if len(completion) > MAX_CHARS:
+        return f"the completion is longer than {MAX_CHARS} characters"
+    try:
+        completion.encode()
+    except UnicodeEncodeError:
+        return "the completion is no Unicode text: it holds half a surrogate pair"
+    return ""
 
 
 def _of(outcome: Outcome) -> Judgement:

@@ -16,6 +16,7 @@ from evaluators.errors import BadInput
 from evaluators.tasks import rows
 
 NEEDED = ("prompt", "entry_point", "test")
+TEXTS = (*NEEDED, "canonical_solution")
 PROBLEM = '{"task_id": …, "prompt": …, "entry_point": …, "test": …}'
 SAMPLE = '{"task_id": …, "completion": …}'
 
@@ -43,13 +44,17 @@ class CodeProblem:
                     f"{where}: it needs the field {name!r}, a text; a problem is {PROBLEM}, with"
                     ' "canonical_solution" where there is one'
                 )
+        solution = fields.get("canonical_solution")
+        if not isinstance(solution, str | None):
+            raise BadInput(f"{where}: the field 'canonical_solution' must be a text")
+        try:
+            "".join(fields.get(name) or "" for name in TEXTS).encode()
+        except UnicodeEncodeError as error:
+            raise BadInput(f"{where}: no Unicode text (half a surrogate pair)") from error
         if not fields["entry_point"].isidentifier():
             raise BadInput(
                 f"{where}: the entry_point {fields['entry_point']!r} is no function name"
             )
-        solution = fields.get("canonical_solution")
-        if not isinstance(solution, str | None):
-            raise BadInput(f"{where}: the field 'canonical_solution' must be a text")
         task_id = str(fields.get("task_id", fields["entry_point"]))
         prompt, entry_point, test = (fields[name] for name in NEEDED)
         return CodeProblem(task_id, prompt, entry_point, test, solution or None)

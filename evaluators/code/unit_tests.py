@@ -19,13 +19,9 @@ OWN_FAULT = (NameError, ImportError, SyntaxError)
 
 def remote(sent: str) -> list[str]:
     """One call of the candidate, by the trusted side."""
-    from evaluators.sandbox import child
+    from evaluators.sandbox.child import ask
 
-    child._send(b"R", child.encode(["call", sent]))
-    body = child._receive()
-    if body is None:
-        raise SystemExit
-    return child.decode(body)[2][0]
+    return ask(["call", sent])[0]
 
 
 class Stop(BaseException):
@@ -136,8 +132,9 @@ def run(prompt: str, test: str, entry: str) -> list[Any]:
         ended, reason = _failed(error, candidate, test)
     if candidate.stopped:
         ended, reason = candidate.stopped
+    reason = reason[:1000].encode("utf-8", "replace").decode()  # what is no Unicode cannot cross
     report = {
-        "ended": ended, "reason": reason[:1000], "calls": candidate.calls,
+        "ended": ended, "reason": reason, "calls": candidate.calls,
         "checks": candidate.checks, "loss": candidate.loss,
     }  # fmt: skip
     return ["told", report]

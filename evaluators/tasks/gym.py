@@ -39,6 +39,20 @@ MAX_CHARS = 20_000
 """Longer answers are refused."""
 
 PROGRAM = shipped(crossing, gym_scorer)
+STUBS = """
+import sys, types
+for name in (
+    "matplotlib", "matplotlib.pyplot", "matplotlib.animation", "matplotlib.collections",
+    "mpl_toolkits", "mpl_toolkits.mplot3d",
+):
+    sys.modules[name] = stub = types.ModuleType(name)
+    above, _, last = name.rpartition(".")
+    if above:
+        setattr(sys.modules[above], last, stub)
+stub.Axes3D = None
+"""
+"""The package imports matplotlib, which wants a folder to write to, and draws nothing to score."""
+
 INSTALL = "pip install 'reasoning-lab[gym]'"
 _MARK = re.compile(r"^[*_# \t]*(?:final[ \t]+)?answer[*_ \t]*:[*_]*[ \t]*", re.I | re.M)
 _TAG = re.compile(r"<answer>(.*?)</answer>", re.I | re.S)
@@ -61,11 +75,11 @@ class GymVerifier:
             return Verdict(0.0, False, None, "no answer")
         if len(answer) > MAX_CHARS:
             return Verdict(0.0, False, None, f"an answer of more than {MAX_CHARS} characters")
+        answer = answer.encode("utf-8", "replace").decode()  # halves of surrogate pairs
         fields = problem.fields
         arguments = [fields["gym"], dict(fields["config"]), fields["entry"], answer]
         kind = ("gym", self.sandbox)
-        make = lambda: Sandbox(self.sandbox, LIMITS, ("numpy", "reasoning_gym"))  # noqa: E731
-        with pool_of(kind, make).lend() as sandbox:
+        with pool_of(kind, lambda: _sandbox(self.sandbox)).lend() as sandbox:
             outcome = sandbox.call(PROGRAM, "score", arguments)
         seconds = time.perf_counter() - began
         if outcome.verdict == "sandbox_died" or "ModuleNotFoundError" in outcome.reason:
@@ -77,6 +91,10 @@ class GymVerifier:
         if type(score) is not float or not 0 <= score <= 1:
             raise CannotJudge(f"problem {problem.id}: the scorer said {score!r}, not 0..1")
         return Verdict(score, score == 1, answer, f"score {score:g}", seconds)
+
+
+def _sandbox(backend: str | None) -> Sandbox:
+    return Sandbox(backend, LIMITS, ("numpy", "reasoning_gym"), before=STUBS)
 
 
 def answer_of(text: str) -> str | None:
