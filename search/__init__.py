@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from search.comparison import compare as compare
     from search.comparison import compare_async as compare_async
     from search.evolve.evolution import Evolution as Evolution
+    from search.evolve.opened import open_run as open_run
     from search.evolve.proposers import PROPOSERS as PROPOSERS
     from search.evolve.settings import EvolveSettings as EvolveSettings
     from search.report import Report as Report
@@ -46,6 +47,7 @@ _HOME = {
     "compare": "comparison",
     "compare_async": "comparison",
     "compare_from": "settings",
+    "open_run": "evolve.opened",
     "parse": "strategies",
 }
 

@@ -14,6 +14,7 @@ from evaluators.discovery.base import Evaluation, Split
 from evaluators.errors import BadInput
 from reasoning.loop import Handle
 from reasoning.loop import run as run_on_loop
+from search.evolve.measured import Measured
 from search.evolve.program import Program
 from search.evolve.progress import Meter, Snapshot, Step, Watcher
 from search.evolve.session import Plan, State, run_session
@@ -50,7 +51,7 @@ class Evolution:
             self._resume = True  # `start` after `stop`
         else:
             self.folder = Path(out)
-        self._state = State(self._meter())
+        self._state = self._fresh()
         self._handle: Handle[str] | None = None
 
     # -- running ----------------------------------------------------------------------
@@ -91,7 +92,7 @@ class Evolution:
         return self
 
     async def _session(self, stoppable: bool = True) -> str:
-        self._state = State(self._meter())
+        self._state = self._fresh()
         resume, self._resume = self._resume, True
         try:
             return await run_session(self.plan, self.folder, resume, self._state)
@@ -100,8 +101,9 @@ class Evolution:
                 return "stopped"
             raise
 
-    def _meter(self) -> Meter:
-        return Meter(self.plan.allowance.evaluations, self._watcher)
+    def _fresh(self) -> State:
+        meter = Meter(self.plan.allowance.evaluations, self._watcher)
+        return State(meter, Measured(self.problem))
 
     # -- what is there ----------------------------------------------------------------
 
@@ -112,8 +114,7 @@ class Evolution:
         state = self._state
         if state.chosen is not None or state.database is None or state.database.best is None:
             return state.chosen
-        program = state.database.best.program
-        return state.side.told(program) if state.side else program
+        return state.measured.told(state.database.best.program)
 
     @property
     def history(self) -> list[Step]:
@@ -153,5 +154,4 @@ class Evolution:
 
     def measured(self) -> Mapping[tuple[str, Split], Evaluation]:
         """Evaluations beside the search: (number of a program or `baseline/NAME`, split)."""
-        side = self._state.side
-        return dict(side.found) if side else {}
+        return dict(self._state.measured.found)

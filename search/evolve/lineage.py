@@ -6,19 +6,19 @@ they were in the run. Also while the run goes on.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evaluators.discovery.base import DiscoveryProblem, Split
+from evaluators.discovery.base import DiscoveryProblem
 from reasoning.runlog import read_events, read_settings
-from search.evolve.database import Database
+from search.evolve.database import Commit, Database
+from search.evolve.measured import Measured
 from search.evolve.program import Program, duplicate
-from search.evolve.record import in_order
+from search.evolve.record import Record, in_order
 from search.evolve.seen import Seen
 from search.evolve.settings import Population
-from search.evolve.side import KIND as MEASURED
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -27,23 +27,29 @@ if TYPE_CHECKING:
 def programs_of(folder: str | Path, problem: DiscoveryProblem) -> Iterator[Program]:
     """The committed programs of a run folder in order, with what became of each, and with the
     validation and held-out scores that were measured."""
-    scores = measured_scores(folder)
-    for program in _replayed(folder, problem):
-        k = str(program.k)
-        yield replace(
-            program,
-            validation=scores.get((k, "validation")),
-            held_out=scores.get((k, "held-out")),
-        )
+    measured = Measured(problem)
+    measured.recall(read_events(folder))
+    settings = read_settings(folder)
+    database = Database(problem, Population(**settings["population"]), settings["seed"])
+    for _, program, _ in replayed(read_events(folder), database):
+        yield measured.told(program)
 
 
-def measured_scores(folder: str | Path) -> dict[tuple[str, Split], float | None]:
-    """Scores beside the search: (number of a program or `baseline/NAME`, split) -> score."""
-    return {
-        (event["who"], event["split"]): event["evaluation"]["score"]
-        for event in read_events(folder)
-        if event["kind"] == MEASURED
-    }
+def replayed(
+    events: Iterable[Mapping[str, Any]], database: Database
+) -> Iterator[tuple[Record, Program, Commit]]:
+    """Commit the programs of a log to an empty database, in the order of their numbers."""
+    seen = Seen()
+    for record in in_order(events):
+        program = record.program
+        if program.source is not None:
+            first = seen.add(record.key, program.k)
+            if first < program.k:
+                program = duplicate(program, first)
+        commit = database.commit(program, record.size)
+        if commit.twin is not None:
+            program = replace(program, duplicate_of=commit.twin)
+        yield record, program, commit
 
 
 def lineage_of(folder: str | Path, problem: DiscoveryProblem) -> nx.DiGraph:
@@ -81,17 +87,3 @@ def _attributes(p: Program) -> dict[str, Any]:
         "prompt": p.prompt, "response": p.response, "duplicate_of": p.duplicate_of,
         "validation": p.validation, "held_out": p.held_out,
     }  # fmt: skip
-
-
-def _replayed(folder: str | Path, problem: DiscoveryProblem) -> Iterator[Program]:
-    settings = read_settings(folder)
-    database = Database(problem, Population(**settings["population"]), settings["seed"])
-    seen = Seen()
-    for record in in_order(read_events(folder)):
-        program = record.program
-        if program.source is not None:
-            first = seen.add(record.key, program.k)
-            if first < program.k:
-                program = duplicate(program, first)
-        commit = database.commit(program, record.size)
-        yield program if commit.twin is None else replace(program, duplicate_of=commit.twin)

@@ -148,7 +148,6 @@ class Loop:
         if self.allowance.evaluations is not None and k > self.allowance.evaluations:
             self._close("evaluations")
             return
-        self.meter.proposed = max(self.meter.proposed, k)
         home = self.database.home(k)
         island = self.database.islands[home]
         slot = Slot(k, home, self.database.floor(home))
@@ -158,7 +157,7 @@ class Loop:
         if not self._tasks and self.asker.ledger.exhausted():
             self._close(self.asker.used_up())
             return
-        self._slots[k] = slot
+        self._slots[k], self.meter.proposed = slot, k
         rng = generator(self.database.seed, k)
         parents = island.parents(self.asker.proposer.wants, rng)
         request = Request(k, self.problem, home, parents, 0, island.failure)
@@ -194,7 +193,7 @@ class Loop:
     def _place(self, slot: Slot, record: Record) -> None:
         """Take the result of a proposal from the log."""
         slot.record, slot.key = record, record.key
-        self._slots[slot.k] = slot
+        self._slots[slot.k], self.meter.proposed = slot, slot.k
         if record.program.source is not None:
             self._once.seen.add(record.key, slot.k)
 

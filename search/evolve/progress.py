@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from search.evolve.database import Commit, Database
+from search.evolve.measured import Measured
 from search.evolve.program import Program
 from search.evolve.record import Record
 
@@ -83,7 +84,6 @@ class Meter:
     def __init__(self, total: int | None, watcher: Watcher | None) -> None:
         self.verdicts: Counter[str] = Counter()
         self.history: list[Step] = []
-        self.held_out: dict[int, float] = {}
         self.proposed = self.timeouts = self.retried = self.earlier = self.evaluated = 0
         self.spent: Callable[[], tuple[int, float]] = lambda: (0, 0.0)
         self.before = self.programs_cpu = 0.0
@@ -92,10 +92,11 @@ class Meter:
         self._lasted: float | None = None
         self._stopped_by = ""
         self._database: Database | None = None
+        self._measured: Measured | None = None
 
-    def attach(self, database: Database) -> None:
+    def attach(self, database: Database, measured: Measured) -> None:
         """Whose state the snapshots show."""
-        self._database = database
+        self._database, self._measured = database, measured
 
     @property
     def seconds(self) -> float:
@@ -121,32 +122,37 @@ class Meter:
             self._told = time.monotonic()
             self._watcher(self.snapshot())
 
+    def close(self, stopped_by: str, seconds: float) -> None:
+        """The session has ended, after so many seconds."""
+        self._lasted, self._stopped_by = seconds, stopped_by
+
     def finish(self, stopped_by: str) -> None:
         """Tell the last state."""
-        self._lasted, self._stopped_by = self.seconds, stopped_by
+        self.close(stopped_by, self.seconds)
         if self._watcher is not None:
             self._watcher(self.snapshot())
 
     def course(self) -> list[Step]:
         """The history with the held-out scores that are known by now."""
-        known = self.held_out
-        return [
-            replace(s, held_out=known[s.k]) if s.best and s.k in known else s
-            for s in list(self.history)
-        ]
+        found = self._measured.found if self._measured else {}
+        steps = []
+        for step in list(self.history):
+            known = found.get((str(step.k), "held-out")) if step.best else None
+            steps.append(replace(step, held_out=known.score) if known else step)
+        return steps
 
     def snapshot(self) -> Snapshot:
         """The state now; cheap, and may be asked from any thread."""
-        db = self._database
-        if db is None:
-            return Snapshot(total=self._total)
-        best = db.best.program if db.best else None
-        held_out = self.held_out.get(best.k) if best else None
+        db, measured = self._database, self._measured
+        if db is None or measured is None:
+            ended = self._lasted is not None
+            return Snapshot(total=self._total, ended=ended, stopped_by=self._stopped_by)
+        best = measured.told(db.best.program) if db.best else None
         tokens, dollars = self.spent()
         counts = dict(self.verdicts)
         return Snapshot(
             db.commits, self._total, self.proposed, self.evaluated, counts.get("duplicate", 0),
-            counts, replace(best, held_out=held_out) if best else None, held_out, db.scores(),
+            counts, best, best.held_out if best else None, db.scores(),
             self.seconds, self.earlier, self.timeouts, self.retried, tokens, dollars,
             self._lasted is not None, self._stopped_by,
         )  # fmt: skip

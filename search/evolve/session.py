@@ -17,6 +17,7 @@ from search.evolve.asking import Asker
 from search.evolve.database import Database
 from search.evolve.gate import Gate
 from search.evolve.loop import Loop
+from search.evolve.measured import Measured
 from search.evolve.pool import Pool
 from search.evolve.program import Program, Proposer
 from search.evolve.progress import Meter
@@ -46,8 +47,8 @@ class State:
     """What can be seen of a session from outside while it runs."""
 
     meter: Meter
+    measured: Measured
     database: Database | None = None
-    side: Side | None = None
     chosen: Program | None = None
     pool: Pool | None = None
     cpu: float = field(default=0.0)
@@ -80,12 +81,12 @@ async def run_session(plan: Plan, folder: Path, resume: bool, state: State) -> s
                 loop.fail(error)
 
         pool = Pool(plan.problem, plan.workers, plan.sandbox, failed, folder)
-        side = Side(plan.problem, pool, log, meter, failed)
-        side.recall(log.events())
+        side = Side(plan.problem, pool, log, state.measured, failed)
+        state.measured.recall(log.events())
         loop = Loop(plan.problem, database, pool, asker, allowed, plan.window, meter, side.improved)
         meter.spent = lambda: (int(ledger.spent.tokens), float(ledger.spent.dollars))
-        meter.attach(database)
-        state.database, state.side, state.pool = database, side, pool
+        meter.attach(database, state.measured)
+        state.database, state.pool = database, pool
         pool.start()
         try:
             reason = await loop.run(log, past)

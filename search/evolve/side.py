@@ -9,22 +9,18 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from evaluators.discovery.base import DiscoveryProblem, Evaluation, Split
+from evaluators.discovery.base import DiscoveryProblem, Split
 from reasoning.runlog import RunLog
+from search.evolve.measured import KIND, Key, Measured
 from search.evolve.once import evaluation_of
 from search.evolve.pool import Job, Pool
 from search.evolve.program import Program
-from search.evolve.progress import Meter
 
-KIND, ARTEFACTS = "measured", "artefacts"
-
-Key = tuple[str, Split]
-"""A program's number as text, or `baseline/NAME`; and the split."""
+ARTEFACTS = "artefacts"
 
 
 class Side:
@@ -35,23 +31,15 @@ class Side:
         problem: DiscoveryProblem,
         pool: Pool,
         log: RunLog,
-        meter: Meter,
+        measured: Measured,
         failed: Callable[[BaseException], None],
     ) -> None:
-        self.problem, self.pool, self.log, self.meter = problem, pool, log, meter
+        self.problem, self.pool, self.log, self.measured = problem, pool, log, measured
         self._failed = failed
-        self.found: dict[Key, Evaluation] = {}
         wanted: tuple[Split, ...] = ("validation", "held-out")
         self.splits = tuple[Split, ...](split for split in wanted if problem.instances(split))
         self._busy: asyncio.Task[None] | None = None
         self._next: Program | None = None
-
-    def recall(self, events: Iterable[Mapping[str, Any]]) -> None:
-        """Take what an earlier session measured."""
-        for event in events:
-            if event["kind"] == KIND:
-                key: Key = (event["who"], event["split"])
-                self._keep(key, Evaluation.from_row(event["evaluation"]))
 
     def improved(self, program: Program) -> None:
         """A new best by training score: measure it, when the one before it is done."""
@@ -67,7 +55,7 @@ class Side:
             await self._busy
         if "validation" in self.splits:
             await asyncio.gather(*(self._measure(p, "validation") for p in finalists))
-        best = self.choose(finalists)
+        best = self.measured.choose(finalists)
         if best is None:
             return None
         first = finalists[0]
@@ -80,34 +68,7 @@ class Side:
             ))  # fmt: skip
         await self._artefact(best)
         self.log.append("best", k=best.k)
-        return self.told(best)
-
-    def choose(self, finalists: Sequence[Program]) -> Program | None:
-        """The best on validation of those that were measured; else the best on training."""
-        if "validation" not in self.splits:
-            return finalists[0] if finalists else None
-        known = [(p, self.score(p, "validation")) for p in finalists]
-        scored = [(p, s) for p, s in known if s is not None]
-        if not scored:
-            return finalists[0] if finalists else None
-        best, top = scored[0]
-        for program, score in scored[1:]:
-            if self.problem.better(score, top):
-                best, top = program, score
-        return best
-
-    def score(self, program: Program, split: Split) -> float | None:
-        """A program's score on a split, where it was measured."""
-        found = self.found.get((str(program.k), split))
-        return found.score if found else None
-
-    def told(self, program: Program) -> Program:
-        """The program with its validation and held-out scores."""
-        return replace(
-            program,
-            validation=self.score(program, "validation"),
-            held_out=self.score(program, "held-out"),
-        )
+        return self.measured.told(best)
 
     async def cancel(self) -> None:
         """Leave what is not measured."""
@@ -131,17 +92,12 @@ class Side:
         await self._evaluate((str(program.k), split), program.source)
 
     async def _evaluate(self, key: Key, source: str) -> None:
-        if key in self.found:
+        if key in self.measured.found:
             return
         answer = await self._answer(Job(source, _nobody, key[1]))
         evaluation = evaluation_of(answer)
         self.log.append(KIND, who=key[0], split=key[1], evaluation=evaluation.to_row())
-        self._keep(key, evaluation)
-
-    def _keep(self, key: Key, evaluation: Evaluation) -> None:
-        self.found[key] = evaluation
-        if key[1] == "held-out" and key[0].isdigit() and evaluation.score is not None:
-            self.meter.held_out[int(key[0])] = evaluation.score
+        self.measured.found[key] = evaluation
 
     async def _artefact(self, program: Program) -> None:
         """Store what the program makes beside the log; only the latest two are kept."""
@@ -166,7 +122,7 @@ class Side:
 
     def _scores(self, program: Program) -> dict[str, float | None]:
         """What is claimed of a program: its score on every split."""
-        return {"train": program.score, **{s: self.score(program, s) for s in self.splits}}
+        return {"train": program.score, **{s: self.measured.score(program, s) for s in self.splits}}
 
     async def _answer(self, job: Job) -> dict[str, Any]:
         done: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
