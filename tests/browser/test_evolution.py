@@ -90,8 +90,14 @@ def test_lab_05_shows_an_evolution_live_and_explains_a_clicked_program(
     if picture(None, ""):
         more_than(page, 4_000, 150)  # a picture is to show some progress
         picture(shown, "evolution_dashboard")
+    for _ in range(2):  # the cell that waits for the end, and the text before it
+        page.evaluate(
+            "void window.jupyterapp.commands.execute('notebook:run-cell-and-select-next')"
+        )
+    page.wait_for_timeout(500)
     shown.locator(BUTTON, has_text="Stop").click()
     shown.locator(BUTTON, has_text="Stopped").wait_for(timeout=60_000)
+    page.locator(OUTPUT, has_text="ended by stopped").wait_for(timeout=30_000)
     ended = committed(page)
     assert ended < 100_000
     page.wait_for_timeout(1_000)
@@ -100,7 +106,7 @@ def test_lab_05_shows_an_evolution_live_and_explains_a_clicked_program(
 
     # The click made the live cell the active one: running from there would start it again.
     page.evaluate("window.jupyterapp.commands.execute('notebook:move-cursor-down')")
-    after = nbformat.v4.new_notebook(cells=book.cells[start + 1 :])
+    after = nbformat.v4.new_notebook(cells=book.cells[start + 1 :])  # the wait cell once more
     run_until(page, after, "Lineage(run)")
     drawing = page.locator(".rl-lineage")
     drawing.locator("circle").first.wait_for(timeout=60_000)
