@@ -21,7 +21,6 @@ from search.evolve.response import cleaned, idea
 
 Style = Literal["chat", "continuation"]
 STYLES: tuple[Style, ...] = ("chat", "continuation")
-SAMPLING = Sampling(max_tokens=2048, temperature=1.0)
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,8 @@ class ModelProposer:
     allow. With `feedback` it tells scores by instance and the island's latest failure. `style` is
     `chat` or `continuation` (None: what suits the model, see `style_of`). With `thought` the model
     first says in a sentence what it tries, which becomes the proposal's `reason` and is shown with
-    its program later (after EoH, Liu et al. 2024). `sampling` draws the answer.
+    its program later (after EoH, Liu et al. 2024). The rest is how the answer is drawn; a model that
+    thinks first needs more `max_tokens`.
     """
 
     model: LanguageModel | None = field(default=None, compare=False)
@@ -41,7 +41,11 @@ class ModelProposer:
     style: Style | None = None
     thought: bool = False
     longest: int = 12000
-    sampling: Sampling = SAMPLING
+    max_tokens: int = 2048
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
 
     name = "model"
     needs_model = True
@@ -51,13 +55,19 @@ class ModelProposer:
             raise BadInput("best_k and longest must be 1 or more")
         if self.style is not None and self.style not in STYLES:
             raise UnknownName("prompt style", str(self.style), STYLES)
-        if self.sampling.n != 1:
-            raise BadInput("a proposal is one completion: sampling.n must be 1")
+        try:
+            Sampling(*self._drawing)
+        except ValueError as error:
+            raise BadInput(str(error)) from error
 
     @property
     def wants(self) -> int:
         """How many parents a request should bring."""
         return self.best_k
+
+    @property
+    def _drawing(self) -> tuple[int, float, int, float, float]:
+        return self.max_tokens, self.temperature, self.top_k, self.top_p, self.min_p
 
     async def propose(
         self, request: Request, rng: np.random.Generator, ctx: Context | None
@@ -70,7 +80,7 @@ class ModelProposer:
             request, chat=chat, best_k=self.best_k, feedback=self.feedback,
             thought=self.thought, longest=self.longest,
         )  # fmt: skip
-        sampling = self.sampling if chat else replace(self.sampling, stop=STOPS)
+        sampling = Sampling(*self._drawing, stop=() if chat else STOPS)
         seed = ctx.seed.child(request.attempt)
         answer = (await ctx.model.generate(asked.prompt, sampling, ctx.ledger, seed))[0]
         parents = tuple(program.k for program in request.parents[-self.best_k :])

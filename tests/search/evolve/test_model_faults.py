@@ -18,7 +18,6 @@ from endpoints import CAN, PRICES, endpoint
 from fault_server import LIST, SPOILED, FaultServer
 
 from evaluators.errors import LabError
-from reasoning.core import Sampling
 from reasoning.runlog import read_events
 from search import evolve
 from search.evolve.lineage import programs_of
@@ -30,7 +29,7 @@ pytestmark = [
     pytest.mark.usefixtures("in_process"),
     pytest.mark.filterwarnings("ignore:openai.*the ledger believes"),
 ]
-PROPOSER = ModelProposer(sampling=Sampling(max_tokens=90))
+PROPOSER = ModelProposer(max_tokens=90)
 
 
 class Author(FaultServer):

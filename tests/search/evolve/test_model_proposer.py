@@ -266,9 +266,8 @@ def test_the_draw_comes_from_the_seed_path_and_the_attempt():
 
 def test_sampling_is_that_of_the_proposer():
     model = Scripted(lambda text: fenced("1"))
-    sampling = Sampling(max_tokens=77, temperature=0.4)
-    propose(ModelProposer(sampling=sampling), request(BETTER), context(model))
-    assert model.asked[0][1] == sampling
+    propose(ModelProposer(max_tokens=77, temperature=0.4), request(BETTER), context(model))
+    assert model.asked[0][1] == Sampling(max_tokens=77, temperature=0.4)
 
 
 def test_a_failed_call_is_raised_for_the_loop_to_count():
@@ -287,8 +286,8 @@ def test_settings_that_cannot_work_are_refused():
         ModelProposer(style=cast(Any, "poem"))
     with pytest.raises(BadInput, match="best_k"):
         ModelProposer(best_k=0)
-    with pytest.raises(BadInput, match=r"sampling.n must be 1"):
-        ModelProposer(sampling=Sampling(n=2))
+    with pytest.raises(BadInput, match="temperature must be 0"):
+        ModelProposer(temperature=-1.0)
 
 
 def test_a_model_without_chat_is_asked_to_continue():
@@ -306,7 +305,7 @@ def test_a_model_without_chat_is_asked_to_continue():
 
 
 def test_the_embedded_model_cannot_write_python_which_is_said():
-    proposer = ModelProposer(sampling=Sampling(max_tokens=24))
+    proposer = ModelProposer(max_tokens=24)
     made = propose(proposer, request(BETTER), context(LoggedModel(load_model("tiny"))))
     assert made.source is None and made.response
     assert "function" in made.reason or "Python" in made.reason
