@@ -31,8 +31,8 @@ class ModelProposer:
     allow. With `feedback` it tells scores by instance and the island's latest failure. `style` is
     `chat` or `continuation` (None: what suits the model, see `style_of`). With `thought` the model
     first says in a sentence what it tries, which becomes the proposal's `reason` and is shown with
-    its program later (after EoH, Liu et al. 2024). The rest is how the answer is drawn; a model that
-    thinks first needs more `max_tokens`.
+    its program later (after EoH, Liu et al. 2024). The rest is how the answer is drawn: a model
+    that thinks first needs more `max_tokens`.
     """
 
     model: LanguageModel | None = field(default=None, compare=False)
