@@ -5,7 +5,12 @@ from __future__ import annotations
 import base64
 import time
 
+import pytest
+from toys import Numbers, Script, climb
+
 from evaluators.errors import LabError
+from labs.widgets.lineage import Lineage
+from search import evolve
 from search.evolve.dashboard import INTERVAL, Dashboard, course_of
 from tests.labs.evolution_script import Scripted
 
@@ -100,3 +105,21 @@ def test_the_course_has_the_run_bests_and_every_island() -> None:
     assert len(course.islands) == run.count
     assert sum(map(len, course.islands)) == len(run.history)
     assert course.last == 101
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_real_run_is_shown_to_its_end_and_can_be_explored() -> None:
+    run = evolve(Numbers(), Script(climb), evaluations=120, islands=3, capacity=6, progress=False,
+                 wait=False)  # fmt: skip
+    view = run.dashboard(target=100.0)
+    assert view.wait(20)
+    assert view.button.description == "Done"
+    assert "120 of 120 programs" in view._count.value
+    assert "target 100" in view._charts.value
+    course = view.course()
+    assert len(course.islands) == 3
+    assert course.best[-1][1] == run.snapshot().best.score
+    assert course.held_out[-1][1] == run.best.held_out
+    told = Lineage(run).drawing.detail
+    assert told["k"] == run.best.k and told["source"] == run.best.source
+    assert [row[0] for row in told["scores"]] == ["train/0", "train/1", "train/2"]
