@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--canonical", action="store_true", help="judge the problems' own solutions instead"
     )
-    made.add_argument("--k", default="1,10,100", help="pass@k for these k (default 1,10,100)")
+    made.add_argument("--k", help="pass@k for these k (default: those of 1,10,100 that can be)")
     made.add_argument("--workers", type=int, default=2, help="samples judged at once")
     made.add_argument("--sandbox", help="bwrap, landlock or process; default: the strongest here")
     made.add_argument(
@@ -122,8 +122,11 @@ def judged(options: argparse.Namespace, problems: Mapping[str, Any], samples: Se
             yield row
 
 
-def report(rows: Sequence[Mapping[str, Any]], ks: Sequence[int], missing: int) -> list[str]:
-    """The lines of the report: endings, what could not be judged, pass@k, `passed P/T`."""
+def report(
+    rows: Sequence[Mapping[str, Any]], ks: Sequence[int], missing: int, wanted: bool = True
+) -> list[str]:
+    """The lines of the report: endings, what could not be judged, pass@k, `passed P/T`. `wanted`
+    tells which of `ks` there are too few samples for."""
     from evaluators.code.batch import pass_rates
     from evaluators.code.judge import ENDINGS
 
@@ -141,7 +144,7 @@ def report(rows: Sequence[Mapping[str, Any]], ks: Sequence[int], missing: int) -
         problems = f"{rates[0].problems} problems"
         lines += [f"{rate} (95 % interval over {problems})" for rate in rates]
     left = [str(k) for k in ks if k > fewest]
-    if left and fewest:
+    if left and fewest and wanted:
         lines.append(f"no pass@{', pass@'.join(left)}: a problem has only {fewest} judged samples")
     return [*lines, f"passed {sum(row['passed'] is True for row in rows)}/{len(rows)}"]
 
@@ -170,7 +173,7 @@ class Progress:
 def run(argv: list[str]) -> int:
     """The command: judge, print the report. 1 where the sandbox itself broke down on a sample."""
     options = parser().parse_args(argv)
-    ks = sizes(options.k)
+    ks = sizes("1,10,100" if options.k is None else options.k)
     if options.workers < 1:
         raise BadInput(f"--workers must be 1 or more, not {options.workers}")
     if not 0 < options.timeout < float("inf"):
@@ -193,7 +196,7 @@ def run(argv: list[str]) -> int:
         advice = f"continue with: reasonlab judge {shlex.join(again)}"
         lost = "nothing was kept; give --out FILE to be able to resume"
         raise KeyboardInterrupt(advice if options.out else lost) from stop
-    print("\n".join(report(rows, ks, missing)))
+    print("\n".join(report(rows, ks, missing, wanted=options.k is not None)))
     return 1 if any(row["ending"] == "sandbox_died" for row in rows) else 0
 
 
