@@ -12,6 +12,7 @@ from attacks import (
     output,
     processes,
     programs,
+    sessions,
     signals,
     values,
     wire,
@@ -22,7 +23,7 @@ ATTACKS: dict[str, Attack] = {
     case.name: case
     for module in (
         processes, signals, files, network, memory, output, descriptors, frames, programs, calls,
-        values, wire,
+        values, sessions, wire,
     )
     for case in module.ATTACKS
 }  # fmt: skip

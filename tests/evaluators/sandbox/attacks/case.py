@@ -43,8 +43,9 @@ class Attack:
     """`verdicts` are those that containment allows; `value` is what an `ok` call must return (of
     exactly these types); `then` is a second candidate that must not find what the first left;
     `processor` the least processor time, in seconds, that the trusted side must have measured;
-    `memory` the most memory, in megabytes; `machine` the only processor where the source makes
-    sense, `backend` the only back-end that promises to contain it."""
+    `memory` the most memory, in megabytes; `calls` how often one session calls it (the last one
+    counts); `machine` the only processor where the source makes sense, `backend` the only back-end
+    that promises to contain it."""
 
     name: str
     category: str
@@ -55,6 +56,7 @@ class Attack:
     then: str | None = None
     processor: float = 0.0
     memory: float | None = None
+    calls: int = 1
     machine: str | None = None
     backend: str | None = None
 

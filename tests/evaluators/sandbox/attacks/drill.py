@@ -140,12 +140,20 @@ class Drill:
             found.append(f"back-end {outcome.backend}")
         return found
 
+    def call(self, case: Attack, source: str, facts: dict[str, Any]) -> Outcome:
+        """The outcome of one call, or of the last in a session."""
+        if case.calls == 1:
+            return self.sandbox.call(source, "attack", (facts,), case.limits)
+        with self.sandbox.session(source, case.limits) as session:
+            outcomes = [session.call("attack", (facts,)) for _ in range(case.calls)]
+        return outcomes[-1]
+
     def run(self, case: Attack) -> dict[str, Any]:
         """One attack: its breaches, and what it ended with."""
         once = f"once-is-{secrets.token_hex(8)}"
         facts, start, worked = self.world.facts(), time.perf_counter(), time.process_time()
         source = case.source.replace("@once@", once)
-        outcome = self.sandbox.call(source, "attack", ({**facts, "once": once},), case.limits)
+        outcome = self.call(case, source, {**facts, "once": once})
         breaches = self.judge(case, outcome)
         if case.then is not None:
             second = self.sandbox.call(case.then, "attack", ({**facts, "once": ""},), case.limits)

@@ -244,6 +244,32 @@ ATTACKS: list[Attack] = [
         """,
     ),
     case(
+        "answer-early",
+        """
+        from evaluators.sandbox import child
+
+        def attack(world):
+            child.ask(1e9)
+            while True:
+                child.ask(2e9)
+        """,
+        limits=SHORT,
+    ),
+    case(
+        "import-the-evaluator-anew",
+        """
+        import sys
+
+        def attack(world):
+            for name in list(sys.modules):
+                if name.startswith("evaluators"):
+                    del sys.modules[name]
+            sys.path.insert(0, world["project"])
+            import evaluators.tasks
+            return world["breach"]
+        """,
+    ),
+    case(
         "replace-main",
         """
         import sys

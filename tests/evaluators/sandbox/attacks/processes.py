@@ -364,11 +364,19 @@ ATTACKS: list[Attack] = [
         import os, time
 
         def attack(world):
+            try:
+                ready, told = os.pipe()
+            except OSError:
+                ready = told = None
             if os.fork():
+                if ready is not None:
+                    os.read(ready, 1)
                 return "parent done"
             os.setsid()
             if os.fork():
                 os._exit(0)
+            if told is not None:
+                os.write(told, b"x")
             for fd in range(64):
                 try:
                     os.close(fd)
