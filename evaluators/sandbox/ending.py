@@ -64,12 +64,12 @@ def _judge(
         answer = decode(heard.body)
         if heard.kind == "R":
             return "ok", answer, "", None
-        return _claim(answer)
+        return _claim(answer, limits)
     except CannotCross as error:
         return "bad_output", None, str(error), None
 
 
-def _claim(answer: Any) -> tuple[Ending, Any, str, int | None]:
+def _claim(answer: Any, limits: Limits) -> tuple[Ending, Any, str, int | None]:
     """What the child's own code says went wrong: kind, text, line, error number."""
     if type(answer) is not list or [type(x) for x in answer[:2]] != [str, str] or len(answer) != 4:
         raise CannotCross("no answer of ours")
@@ -80,6 +80,8 @@ def _claim(answer: Any) -> tuple[Ending, Any, str, int | None]:
         text = f"the system call {name_of(code - BASE_ERRNO, platform.machine())} is not allowed"
     if kind == "forbidden":
         text = f"{text} ({_NO_MORE})"
+    if kind == "memory":
+        text = f"{text} (the limit is {limits.memory_mb} MB)"
     return kind, None, text[:1000], line if type(line) is int else None
 
 

@@ -17,13 +17,13 @@ from typing import Any
 from evaluators.errors import LabError
 from evaluators.sandbox import places
 from evaluators.sandbox.outcome import Limits
-from evaluators.sandbox.warm import FORK, KILL, NOT_FORKED, QUIT, REQUEST, STATUS, USAGE
+from evaluators.sandbox.wire import FORK, KILL, NOT_FORKED, QUIT, REQUEST, STATUS, USAGE
 
 START_SECONDS = 60.0  # a loaded machine, a slow disk
 ANSWER_SECONDS = 5.0
 """How long the warm interpreter may take to obey before everything is ended."""
 _FOLDER = Path(__file__).parent
-_INSIDE = ("plain", "codec", "landlock", "lockdown", "child", "warm")
+_INSIDE = ("wire", "plain", "codec", "landlock", "lockdown", "child", "warm")
 _BOOT = """
 import json, os, sys
 control, supervisor = int(sys.argv[1]), int(sys.argv[2])
@@ -235,6 +235,7 @@ class Interpreter:
 _ENVIRONMENT = {
     "PYTHONHASHSEED": "0",  # the order of a set must not differ from one start to the next
     "LC_ALL": "C.UTF-8",
+    "TZ": "UTC",
     **{f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")},
 }
 

@@ -146,6 +146,7 @@ class Session:
         self._interpreter: Interpreter | None = None
         self._channel: Any = None
         self.ended: Ended | None = None
+        self._over = False
         self._final = _refused_source(source, limits, sandbox.backend)
 
     def call(self, function: str, arguments: Sequence[Any] = ()) -> Outcome:
@@ -156,6 +157,8 @@ class Session:
     def _call(self, function: str, arguments: Sequence[Any], last: bool) -> Outcome:
         if self._final is not None:
             return self._final
+        if self._over:
+            raise BadInput("this session is over: its block has ended")
         first = self._interpreter is None
         try:
             message = write_call(self._source, function, list(arguments), last)
@@ -181,6 +184,8 @@ class Session:
             self._channel = interpreter.fork(limits)
             self._interpreter = interpreter
         interpreter, channel = self._interpreter, self._channel
+        if self._sandbox._held != [interpreter]:
+            raise SandboxDied("the Sandbox was closed")
         began = time.monotonic()
         heard = talk.exchange(channel, interpreter.control, message, limits)
         ended: Ended | None = None
@@ -216,6 +221,7 @@ class Session:
         self._sandbox.close()
 
     def _finish(self) -> None:
+        self._over = True
         if self._interpreter is None:
             return
         self._channel.close()

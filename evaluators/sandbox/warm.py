@@ -17,20 +17,12 @@ import resource
 import select
 import signal
 import socket
-import struct
 import sys
 from contextlib import suppress
 from typing import Any, NoReturn
 
 from evaluators.sandbox import child, lockdown
-
-REQUEST = struct.Struct("<cIdQIQQ")
-"""Operation, serial, processor seconds, bytes of memory, descriptors, bytes printed, of output."""
-FORK, KILL, USAGE, QUIT = b"F", b"K", b"U", b"Q"
-
-STATUS = struct.Struct("<IiddQ")
-"""Serial, wait status (NOT_FORKED if there was no child), user and system seconds, peak kB."""
-NOT_FORKED = -1
+from evaluators.sandbox.wire import FORK, KILL, NOT_FORKED, QUIT, REQUEST, STATUS, USAGE
 
 _DESCRIPTORS = 256  # the interpreter never has more open than this
 _STEP = 1 << 16  # bytes, how finely its own memory is measured
@@ -157,7 +149,8 @@ class Warm:
         if self.sweep == "group":
             os.setpgid(0, 0)
         limit = resource.setrlimit
-        limit(resource.RLIMIT_AS, (self.own_memory + memory, self.own_memory + memory))
+        if self.own_memory:
+            limit(resource.RLIMIT_AS, (self.own_memory + memory, self.own_memory + memory))
         limit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
         limit(resource.RLIMIT_NPROC, (0, 0))
         random.seed(0)
@@ -191,8 +184,11 @@ def _has_ended(pid: int) -> bool:
 def address_space() -> int:
     """Bytes of address space in use, found by what limit still lets a page be mapped.
 
-    /proc would say it at once, but is not there inside.
+    /proc would say it at once, but is not there inside. 0 elsewhere than on Linux, where this
+    limit means something else: memory is not limited there.
     """
+    if not sys.platform.startswith("linux"):
+        return 0
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     low, high = 0, 1 << 44
     while high - low > _STEP:

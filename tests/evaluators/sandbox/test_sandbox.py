@@ -218,6 +218,19 @@ def test_a_session_whose_child_has_ended_repeats_its_ending(sandbox) -> None:
     assert sandbox.call(GOOD, "f", [1]).value == 2
 
 
+def test_a_session_ends_with_its_block_and_with_its_sandbox(backend) -> None:
+    with Sandbox(backend, ROOMY) as sandbox:
+        with sandbox.session(GOOD) as session:
+            assert session.call("f", [1]).value == 2
+        with pytest.raises(BadInput, match="session is over"):
+            session.call("f", [1])
+        with sandbox.session(GOOD) as session:
+            assert session.call("f", [1]).value == 2
+            sandbox.close()
+            assert session.call("f", [1]).verdict == "sandbox_died"
+        assert sandbox.call(GOOD, "f", [1]).value == 2
+
+
 def test_a_session_can_ask_back_in_the_middle_of_a_call(sandbox) -> None:
     source = src("from evaluators.sandbox.child import ask", "def f(x):",
                  "  (y,) = ask(['want', x])", "  return x * y")  # fmt: skip
