@@ -147,7 +147,7 @@ def load(
     split: str = "test",
     n: int | None = None,
     seed: int = 0,
-    path: str = "",
+    path: str | None = None,
     sandbox: str | None = None,
     **config: Any,
 ) -> Gym:
