@@ -11,7 +11,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-HEAVY = ("torch", "transformers", "trl", "peft", "datasets", "matplotlib", "numba", "math_verify")
+HEAVY = ("torch", "transformers", "trl", "peft", "datasets", "matplotlib", "numba", "math_verify",
+         "reasoning_gym")  # fmt: skip
 
 PROBE = """
 import json, sys
@@ -46,7 +47,17 @@ def test_importing_loads_nothing_heavy(package: str) -> None:
 
 @pytest.mark.parametrize(
     "argv",
-    [["--help"], ["compare", "--help"], ["demo", "--help"], ["solve", "--help"], ["tasks"]],
+    [
+        ["--help"],
+        ["compare", "--help"],
+        ["demo", "--help"],
+        ["solve", "--help"],
+        ["tasks"],
+        ["evolve", "--help"],
+        ["score", "--help"],
+        ["verify", "--help"],
+        ["judge", "--help"],
+    ],  # fmt: skip
     ids=" ".join,
 )
 def test_help_loads_nothing_heavy(argv: list[str]) -> None:
