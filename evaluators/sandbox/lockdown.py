@@ -50,28 +50,30 @@ def _become_nobody(uids: Sequence[int], reads: Sequence[str]) -> None:
 
     If that user cannot reach the folders to be read (an interpreter in root's home), the one
     capability to read is kept: what may be read is then up to the mounts or to Landlock alone.
+    A container that has no other user, or lets none be changed to, leaves root's number without
+    root's rights: as isolated as an ordinary user's sandbox.
     """
     _prctl(_PR_SET_KEEPCAPS, 1)
-    os.setgroups([])
-    for uid in uids:
-        try:
-            os.setresgid(uid, uid, uid)
-            os.setresuid(uid, uid, uid)
-        except OSError:
-            continue
-        break
-    else:
-        refuse("none of the user numbers to change to exists in this container")
-    held = _permitted()
+    changed = any(_change_user(uid) for uid in uids)
+    held, kept = _permitted(), 0
     _set_capabilities(0, held)
-    kept = 0
-    if not all(os.access(folder, os.R_OK | os.X_OK) for folder in reads):
+    if changed and not all(os.access(folder, os.R_OK | os.X_OK) for folder in reads):
         kept = held & _READ_ANY or held & _OVERRIDE
         if not kept:
             refuse(f"an ordinary user cannot read all of {', '.join(reads)}")
     _set_capabilities(kept, kept)
-    if os.getresuid() != (uid, uid, uid) or 0 in os.getresgid() or _permitted() != kept:
+    if _permitted() != kept or (changed and 0 in (*os.getresuid(), *os.getresgid())):
         refuse("root's rights could not be given up")
+
+
+def _change_user(uid: int) -> bool:
+    try:
+        os.setgroups([])
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+    except OSError:
+        return False
+    return True
 
 
 def _permitted() -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -103,3 +105,30 @@ def test_the_module_prints_the_probe_as_a_table() -> None:
     lines = done.stdout.splitlines()
     assert [line.split()[0] for line in lines] == list(BACKENDS)
     assert done.returncode == (0 if any(probe()[b].works for b in STRONG) else 1)
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        ["setpriv", "--bounding-set=-all", "--inh-caps=-all"],
+        ["setpriv", "--bounding-set=-sys_admin,-dac_read_search"],
+        ["unshare", "--user", "--map-root-user", "sh", "-c",
+         'echo 0 > /proc/sys/user/max_mnt_namespaces && exec "$@"', "sh"],
+    ],
+    ids=["root without rights", "root with a container's rights", "root of a small namespace"],
+)  # fmt: skip
+def test_where_a_container_refuses_namespaces_landlock_is_left(prefix) -> None:
+    """The three ways in which `root` is less than root, as in containers."""
+    if os.getuid() != 0 or shutil.which(prefix[0]) is None:
+        pytest.skip(f"needs root and {prefix[0]}")
+    if not probe()["landlock"].works:
+        pytest.skip(probe()["landlock"].why)
+    if subprocess.run([*prefix, "true"], capture_output=True).returncode:
+        pytest.skip(f"{prefix[0]} is refused here")
+    done = subprocess.run(
+        [*prefix, sys.executable, "-m", "evaluators.sandbox"],
+        capture_output=True, text=True, cwd=ROOT,
+    )  # fmt: skip
+    rows = {line.split()[0]: line.split(maxsplit=2)[1:] for line in done.stdout.splitlines()}
+    assert rows["bwrap"][0] == "no" and "use `landlock`" in rows["bwrap"][1]
+    assert rows["landlock"][0] == "works", rows
