@@ -57,7 +57,8 @@ def begin(
     if isinstance(problem, str):
         from evaluators.discovery import load_problem
 
-        spec = {"name": problem, "options": dict(options)}
+        own = problem.endswith(".py")  # found again from any folder
+        spec = {"name": str(Path(problem).absolute()) if own else problem, "options": {**options}}
         problem = load_problem(problem, **options)
     elif options:
         raise BadInput("options are for a problem given by name")

@@ -149,12 +149,14 @@ class Island:
 
     def _by_tournament(self, count: int, rng: np.random.Generator) -> list[Member]:
         """Each the best of `tournament` members drawn from those that are not chosen yet."""
-        left = list(range(len(self.members)))  # in order of rank
-        chosen = []
+        chosen: list[int] = []  # places in the order of rank
         for _ in range(count):
-            draws = rng.integers(0, len(left), self.settings.tournament)
-            chosen.append(self.members[left.pop(int(draws.max()))])
-        return chosen
+            left = len(self.members) - len(chosen)
+            at = int(rng.integers(0, left, self.settings.tournament).max())
+            for taken in chosen:
+                at += at >= taken
+            insort(chosen, at)
+        return [self.members[at] for at in chosen]
 
 
 def draw(logits: np.ndarray, rng: np.random.Generator) -> Sequence[int]:

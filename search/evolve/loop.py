@@ -114,9 +114,7 @@ class Loop:
 
     async def _recall(self, log: RunLog, past: Past) -> None:
         """Commit what the log holds, and make the proposals again that were in flight."""
-        for key, k in past.keys:
-            self._once.seen.add(key, k)
-        past.keys.clear()
+        self._once.seen = past.seen
         self._past, self._recalled = dict(past.ahead), past.count
         self._pumping = True  # what is proposed on the way waits for all that is in the log
         for at, record in enumerate(islice(in_order(log.events()), past.count)):

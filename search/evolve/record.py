@@ -14,6 +14,7 @@ from typing import Any
 from evaluators.discovery.base import Evaluation
 from evaluators.errors import BadInput
 from search.evolve.program import Program
+from search.evolve.seen import Seen
 
 KIND = "program"
 COSTS = ("tokens", "prompt", "completion", "calls", "dollars")
@@ -76,12 +77,12 @@ def in_order(events: Iterable[Mapping[str, Any]]) -> Iterator[Record]:
 
 @dataclass(frozen=True)
 class Past:
-    """What an earlier session left: how many programs are there without a gap (`count`), the
-    records beyond (`ahead`), the keys of the former, the sum of all costs, and the end of time."""
+    """What an earlier session left: how many programs are there without a gap (`count`) and their
+    keys (`seen`), the records beyond (`ahead`), the sum of all costs, the seconds of the run."""
 
     count: int
     ahead: Mapping[int, Record]
-    keys: list[tuple[int, int]]
+    seen: Seen
     cost: Mapping[str, float]
     seconds: float
 
@@ -89,7 +90,7 @@ class Past:
     def of(events: Iterable[Mapping[str, Any]]) -> Past:
         """Read a log. Costs include those of calls that were lost with their session."""
         ahead: dict[int, Record] = {}
-        keys: list[tuple[int, int]] = []
+        seen = Seen()
         cost: dict[str, float] = dict.fromkeys(COSTS, 0.0)
         lost: dict[str, float] = {}
         settled: set[str] = set()
@@ -112,10 +113,10 @@ class Past:
             while count in ahead:
                 done = ahead.pop(count)
                 if done.program.source is not None:
-                    keys.append((done.key, count))
+                    seen.add(done.key, count)
                 count += 1
         cost["dollars"] += sum(dollars for at, dollars in lost.items() if at not in settled)
-        return Past(count, ahead, keys, cost, seconds)
+        return Past(count, ahead, seen, cost, seconds)
 
 
 def scope(k: int) -> str:

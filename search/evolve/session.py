@@ -11,7 +11,7 @@ from typing import Any
 from evaluators.discovery.base import DiscoveryProblem
 from reasoning.core import LanguageModel
 from reasoning.ledger import Budget, Ledger, Row
-from reasoning.logged import responses
+from reasoning.logged import Responses, responses
 from reasoning.runlog import RunLog
 from search.evolve.asking import Asker
 from search.evolve.database import Database
@@ -69,9 +69,12 @@ async def run_session(plan: Plan, folder: Path, resume: bool, state: State) -> s
         ledger = Ledger(Budget(tokens=allowed.tokens, seconds=allowed.seconds,
                                dollars=allowed.dollars))  # fmt: skip
         ledger.carry(_carried(past))
-        settled = frozenset(map(scope, (*range(past.count), *past.ahead)))
+        answered: Responses = {}
+        if plan.model is not None:
+            settled = frozenset(map(scope, (*range(past.count), *past.ahead)))
+            answered = responses(log.events(), settled)
         asker = Asker(plan.proposer, plan.model, Gate(ledger), log,
-                      responses(log.events(), settled), plan.seed)  # fmt: skip
+                      answered, plan.seed)  # fmt: skip
         failures: list[BaseException] = []
         loop: Loop | None = None
 
@@ -92,16 +95,22 @@ async def run_session(plan: Plan, folder: Path, resume: bool, state: State) -> s
             reason = await loop.run(log, past)
             finishing = asyncio.ensure_future(side.finish(database.finalists))
             loop.on_failure(finishing)
-            state.chosen = await finishing
+            try:
+                state.chosen = await finishing
+            except asyncio.CancelledError:
+                if failures:
+                    raise failures[0] from None
+                raise
         finally:
             await side.cancel()
-        if failures:
-            raise failures[0]
         ended = reason
         log.append("ended", by=ended)
         return ended
     except asyncio.CancelledError:
         ended = "stopped"
+        raise
+    except Exception as error:
+        ended = str(error) or type(error).__name__
         raise
     finally:
         if pool is not None:

@@ -49,13 +49,14 @@ def main() -> None:
         journal = Journal(header["journal"])
         problem.warm()
     except BaseException as error:  # whatever it is, the parent must hear of it
-        _send(out, {"failed": str(error) or type(error).__name__, "kind": type(error).__name__})
+        kind = type(error).__name__
+        _send(out, json.dumps({"failed": str(error) or kind, "kind": kind}).encode())
         raise SystemExit(1) from error
-    _send(out, {"ready": bench.backend})
+    _send(out, json.dumps({"ready": bench.backend}).encode())
     while True:
-        job = json.loads(jobs.get())
-        answer = bench.answer(job)
-        journal.note(job, answer)
+        line = jobs.get()
+        answer = bench.answer(json.loads(line))
+        journal.note(line, answer)
         _send(out, answer)
 
 
@@ -65,10 +66,15 @@ def _listen(stream: BinaryIO, jobs: queue.SimpleQueue[bytes]) -> None:
     os._exit(0)
 
 
-def _send(out: Any, answer: dict[str, Any]) -> None:
-    raw = memoryview(json.dumps(answer, separators=(",", ":")).encode() + b"\n")
+def _send(out: Any, answer: bytes) -> None:
+    raw = memoryview(answer + b"\n")
     while raw:
         raw = raw[out.write(raw) :]
+
+
+def _encoded(answer: dict[str, Any], began: float) -> bytes:
+    answer["cpu"] = round(time.process_time() - began, 6)
+    return json.dumps(answer, separators=(",", ":")).encode()
 
 
 class Bench:
@@ -79,10 +85,11 @@ class Bench:
         self._sandbox = self._fresh()
         self.backend = self._sandbox.backend
 
-    def answer(self, job: dict[str, Any]) -> dict[str, Any]:
-        """The answer to a job: the `evaluation` as a row, the processor time that this process
-        spent on it, whether it was `retried` in a fresh sandbox. `broken` is why the problem's own
-        code failed, where it did; then there is no evaluation."""
+    def answer(self, job: dict[str, Any]) -> bytes:
+        """The answer to a job, a JSON object: the `evaluation` as a row (or the `artefact`), the
+        processor time `cpu` that this process spent on it, whether it was `retried` in a fresh
+        sandbox. `broken` is why the problem's own code failed, where it did; then there is no
+        evaluation."""
         began = time.process_time()
         answer: dict[str, Any] = {"id": job["id"], "retried": False}
         try:
@@ -90,14 +97,14 @@ class Bench:
                 answer["artefact"] = self.problem.artefact(job["source"], self._sandbox)
             else:
                 evaluation, answer["retried"] = self._evaluate(job)
-                answer["evaluation"] = evaluation.to_row()
-            json.dumps(answer)
+                answer["evaluation"] = vars(evaluation)
+            raw = _encoded(answer, began)
         except Exception as error:
             last = traceback.extract_tb(error.__traceback__)[-1]
             where = f"{os.path.basename(last.filename)}:{last.lineno}"
             reason = f"{type(error).__name__}: {error} ({where})"
-            answer = {"id": job["id"], "retried": False, "broken": reason}
-        return {**answer, "cpu": time.process_time() - began}
+            raw = _encoded({"id": job["id"], "retried": False, "broken": reason}, began)
+        return raw
 
     def _fresh(self) -> Sandbox:
         from evaluators.sandbox import Sandbox

@@ -284,6 +284,23 @@ def test_a_full_disk_ends_it_with_what_was_committed(
     assert facts(resumed.folder, resumed.problem) == facts(want.folder, want.problem)
 
 
+def test_a_failure_while_the_finalists_are_measured_is_raised(
+    in_process: type[FakePool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = in_process.answer
+
+    def fail(self, job):
+        if job.split == "validation":
+            raise LabError("no worker is left")
+        return answer(self, job)
+
+    monkeypatch.setattr(in_process, "answer", fail)
+    evolution = run(made=none, wait=False)
+    with pytest.raises(LabError, match="no worker is left"):
+        evolution.wait(20)
+    assert evolution.snapshot().stopped_by == "no worker is left"
+
+
 def test_the_islands_stay_bounded() -> None:
     evolution = run(evaluations=2000, made=lambda r, rng: r.k * 3, capacity=5)
     database = evolution._state.database

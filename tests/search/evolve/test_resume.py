@@ -16,7 +16,9 @@ import pytest
 from killed_run import __file__ as KILLED
 from toys import FakePool, Numbers, Script, climb, facts, number, value
 
+from evaluators.discovery import load_problem
 from evaluators.errors import BadInput
+from evaluators.sandbox import Sandbox
 from reasoning import runlog
 from reasoning.runlog import EVENTS, read_events
 from search import evolve
@@ -26,7 +28,7 @@ class Killed(BaseException):
     """What ends a session in the middle of a write."""
 
 
-def session(folder: Path, made, stop_after: int | None = None, notes=None, **options):
+def session(folder: Path, made, stop_after: int | None = None, notes=None, problem=None, **options):
     """One session that is killed after so many rows, or that goes to the end."""
     whole, rows = runlog._write, [0]
 
@@ -38,13 +40,13 @@ def session(folder: Path, made, stop_after: int | None = None, notes=None, **opt
         return whole(file, raw)
 
     settings = {"islands": 3, "capacity": 6, "reset": 25, "window": 6, "evaluations": 90}
-    proposer = Script(made) if callable(made) else made
+    proposer = made if isinstance(made, str) or not callable(made) else Script(made)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runlog, "_write", write)
         patch.setattr(os, "ftruncate", lambda *a: None)
         try:
-            run = evolve(Numbers(notes), proposer, out=folder, resume=(folder / EVENTS).exists(),
-                         progress=False, **{**settings, **options})  # fmt: skip
+            run = evolve(problem or Numbers(notes), proposer, progress=False, out=folder,
+                         resume=(folder / EVENTS).exists(), **{**settings, **options})  # fmt: skip
             return run.best.k
         except Killed:
             return None
@@ -196,6 +198,23 @@ def test_a_temporary_folder_goes_with_the_run(in_process) -> None:
     assert (folder / EVENTS).exists()
     del run
     assert not folder.exists()
+
+
+@pytest.mark.filterwarnings("ignore::evaluators.sandbox.WeakSandbox")
+def test_mutate_killed_again_and_again_is_mutate_in_one(
+    in_process: type[FakePool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem = load_problem("cap-set:3")
+    with Sandbox("process") as sandbox:
+        monkeypatch.setattr(in_process, "sandbox", sandbox)
+        want = session(tmp_path / "whole", "mutate", problem=problem)
+        sessions = 0
+        while session(tmp_path / "killed", "mutate", 25, problem=problem) is None:
+            sessions += 1
+            in_process.seed = sessions
+        assert sessions > 2
+        assert session(tmp_path / "killed", "mutate", problem=problem) == want
+    assert facts(tmp_path / "killed", problem) == facts(tmp_path / "whole", problem)
 
 
 @pytest.mark.filterwarnings("ignore::evaluators.sandbox.WeakSandbox")

@@ -157,6 +157,7 @@ class FakePool:
     (a number of turns of the loop to let pass)."""
 
     seed = 0
+    sandbox: Any = None
 
     def __init__(self, problem: Any, count: int, sandbox: Any, failed: Any, folder: Path) -> None:
         self.problem, self.failed = problem, failed
@@ -186,10 +187,11 @@ class FakePool:
 
     def answer(self, job: Any) -> dict[str, Any]:
         if job.artefact:
-            return {"artefact": self.problem.artefact(job.source, None), "cpu": 0.0}
-        evaluation = self.problem.evaluate(job.source, None, job.split, job.floor)
-        if job.audit and evaluation.score is not None and self.problem.audit(job.source, None):
-            evaluation = Evaluation("cheating", reason="it looked")
+            return {"artefact": self.problem.artefact(job.source, self.sandbox), "cpu": 0.0}
+        evaluation = self.problem.evaluate(job.source, self.sandbox, job.split, job.floor)
+        if job.audit and evaluation.score is not None:
+            reason = self.problem.audit(job.source, self.sandbox)
+            evaluation = Evaluation("cheating", reason=reason) if reason else evaluation
         return {"evaluation": evaluation.to_row(), "retried": False, "cpu": 0.0}
 
     def close(self) -> None:
