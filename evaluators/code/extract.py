@@ -1,6 +1,7 @@
-"""The code in what a model wrote: fenced blocks, a bare continuation, prose around. Text only.
+"""The code in what a model wrote: fenced blocks, a bare continuation, prose around.
 
-Nothing here parses Python: what of it is a program is found out inside the sandbox.
+Nothing here runs. What of a text is a program is found out inside the sandbox; only votes parse on
+this side, up to KEY_CHARS. All searching is linear in the text.
 """
 
 from __future__ import annotations
@@ -14,7 +15,20 @@ from evaluators.tasks.base import END_THINK
 KEY_CHARS = 20_000
 """Longer programs are compared as text."""
 
-_FENCE = re.compile(r"[ \t]*(```+|~~~+)[ \t]*([\w+#.-]*)[^`~]*$")
+_DEFINED = r"^[ \t]*(?:async[ \t]+def|def|class)[ \t]+{}\b"
+"""Linear: no blank lines are skipped over."""
+
+
+def fence_of(line: str) -> tuple[str, bool]:
+    """The fence that a line is, and whether it is bare and so may close a block; empty for none."""
+    told = line.strip()
+    sign = told[:1]
+    if sign not in ("`", "~") or told[:3] != sign * 3:
+        return "", False
+    rest = told.lstrip(sign)
+    if sign in rest:
+        return "", False
+    return told[: len(told) - len(rest)], not rest
 
 
 def blocks(text: str) -> tuple[str, list[str]]:
@@ -24,14 +38,14 @@ def blocks(text: str) -> tuple[str, list[str]]:
     found: list[list[str]] = []
     fence = ""
     for line in text.split("\n"):
-        mark = _FENCE.match(line)
+        mark, bare = fence_of(line)
         if fence:
-            if mark and mark[1].startswith(fence) and not mark[2]:
+            if bare and mark.startswith(fence):
                 fence = ""
             else:
                 found[-1].append(line)
         elif mark:
-            fence = mark[1]
+            fence = mark
             found.append([])
         elif not found:
             before.append(line)
@@ -48,7 +62,7 @@ def texts(completion: str, entry: str) -> list[str]:
     before, fenced = blocks(answer)
     if not fenced:
         return [answer]
-    defined = re.compile(rf"^\s*(?:async\s+def|def|class)\s+{re.escape(entry)}\b", re.MULTILINE)
+    defined = re.compile(_DEFINED.format(re.escape(entry)), re.MULTILINE)
     whole = [block for block in reversed(fenced) if defined.search(block)]
     others = [block for block in reversed(fenced) if not defined.search(block)]
     begun = [before + "\n"] if before.strip() else []
@@ -68,7 +82,8 @@ def code_of(completion: str) -> str | None:
     if fenced:
         if before.lstrip("\n")[:1] in (" ", "\t"):
             return before.rstrip()
-        whole = [block for block in fenced if re.search(r"^\s*(?:async\s+)?def\s", block, re.M)]
+        defined = re.compile(_DEFINED.format(r"\w+"), re.MULTILINE)
+        whole = [block for block in fenced if defined.search(block)]
         return (whole or fenced)[-1].strip("\n")
     code = answer.strip("\n").rstrip()
     return code if code.strip() and tree_of(code) is not None else None

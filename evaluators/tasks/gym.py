@@ -55,7 +55,6 @@ stub.Axes3D = None
 
 INSTALL = "pip install 'reasoning-lab[gym]'"
 _MARK = re.compile(r"^[*_# \t]*(?:final[ \t]+)?answer[*_ \t]*:[*_]*[ \t]*", re.I | re.M)
-_TAG = re.compile(r"<answer>(.*?)</answer>", re.I | re.S)
 
 
 @dataclass(frozen=True)
@@ -101,10 +100,12 @@ def answer_of(text: str) -> str | None:
     """The answer in a completion, over several lines where it has them: what follows the last mark
     (`Answer:`, `<answer>`), or the whole after the reasoning; out of its fence. `None` if empty."""
     told = text.rpartition(END_THINK)[2]
-    tagged = _TAG.findall(told)
     marks = list(_MARK.finditer(told))
-    if tagged:
-        told = tagged[-1]
+    lower = told.lower()
+    end = lower.rfind("</answer>")
+    begin = lower.rfind("<answer>", 0, max(end, 0))
+    if begin >= 0:
+        told = told[begin + len("<answer>") : end]
     elif marks:
         told = told[marks[-1].end() :]
     before, fenced = blocks(told.strip("\n"))

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +154,20 @@ def test_programs_vote_together_that_differ_in_comments_and_space_only(other, sa
 def test_a_vote_on_monstrous_text_ends(text):
     assert len(key_of(text)) == 16
     code_of(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["\n" * 60_000, "```" + "a" * 60_000 + "`", "`" * 60_000, "```\n" * 15_000,
+     "```\n" + "\n" * 60_000, " " * 60_000 + "```", "~~~" + "~a" * 30_000, "def " * 15_000],
+    ids=lambda text: repr(text[:6]),
+)  # fmt: skip
+def test_code_is_looked_for_without_going_back_over_the_text(text):
+    began = time.process_time()
+    texts(text * 4, "f")
+    code_of(text * 4)
+    # processor time: some hundredths of a second; a quadratic search takes minutes
+    assert time.process_time() - began < 10
 
 
 def test_both_formats_show_the_prompt_and_ask_for_one_block():
