@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from evaluators.code.judge import Judge
 from evaluators.code.problem import CodeProblem, read_problems
 from evaluators.code.verifier import judge_program
+from evaluators.sandbox import probe
 
 PROBLEMS = read_problems(Path(__file__).parent / "data" / "code_problems.jsonl")
 PROMPT = '''import math
@@ -333,3 +335,17 @@ def test_a_long_completion_is_refused_and_one_off_judging_works(strong):
         found = judge_program(AREA, refused, strong)
         assert (found.passed, found.ending) == (False, "bad_output")
     assert judge_program(AREA, AREA.canonical_solution or "", strong).passed
+
+
+def test_the_other_back_end_judges_alike(strong):
+    other = {"bwrap": "landlock", "landlock": "bwrap"}[strong]
+    state = probe()[other]
+    if not state.works and other not in os.environ.get("REASONLAB_REQUIRE_BACKENDS", ""):
+        pytest.skip(f"{other}: {state.why}")
+    with Judge(other, timeout=10.0) as judge:
+        for name, wanted in PROBLEMS.items():
+            found = judge.judge(wanted, wanted.canonical_solution or "")
+            assert found.passed and found.backend == other, f"{name}: {found}"
+        for cheat, text in CHEATS.items():
+            found = judge.judge(AREA, text.replace("{name}", "area"))
+            assert found.passed is False, f"{cheat}: {found}"
