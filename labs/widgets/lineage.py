@@ -114,11 +114,13 @@ class Lineage:
 
 
 def colours(graph: nx.DiGraph, shown: list[int]) -> dict[int, str]:
-    """A colour for each program with a score, by its rank among those shown; bluest is best."""
+    """A colour for each program with a score, by the rank of its score; bluest is best."""
     among, found = set(shown), {}
     order = [k for k in reversed(ranked(graph)) if k in among]
-    for i, k in enumerate(order):
-        place = i / max(len(order) - 1, 1) * (len(RAMP) - 1)
+    levels = list(dict.fromkeys(graph.nodes[k]["score"] for k in order))
+    rank = {score: i / max(len(levels) - 1, 1) for i, score in enumerate(levels)}
+    for k in order:
+        place = rank[graph.nodes[k]["score"]] * (len(RAMP) - 1)
         low = min(int(place), len(RAMP) - 2)
         mixed = (
             round(a + (b - a) * (place - low))

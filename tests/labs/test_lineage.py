@@ -11,7 +11,7 @@ import pytest
 
 import labs.widgets.lineage as module
 from labs.ancestry import SHOW
-from labs.widgets.lineage import Lineage, axes, detail
+from labs.widgets.lineage import Lineage, axes, colours, detail
 from tests.labs.evolution_script import START, lineage
 
 
@@ -109,6 +109,15 @@ def test_of_thousands_of_programs_the_limit_is_drawn_and_the_rest_counted() -> N
     view = Lineage(lineage(4000), limit=300)
     assert len(view.drawing.scene["nodes"]) == 300
     assert "300 of 4,000 programs; left out" in view.drawing.scene["note"]
+
+
+def test_equal_scores_have_one_colour_and_the_best_is_bluest() -> None:
+    graph = lineage(3)
+    for k, score in enumerate((2.0, 1.0, 2.0)):
+        graph.nodes[k]["score"] = score
+    found = colours(graph, [0, 1, 2])
+    assert found[0] == found[2] != found[1]
+    assert found[1] == "#0072b2"
 
 
 def test_ticks_lie_where_their_programs_lie() -> None:
