@@ -57,7 +57,7 @@ def test_importing_loads_nothing_heavy(package: str) -> None:
         ["score", "--help"],
         ["verify", "--help"],
         ["judge", "--help"],
-    ],  # fmt: skip
+    ],
     ids=" ".join,
 )
 def test_help_loads_nothing_heavy(argv: list[str]) -> None:
