@@ -14,11 +14,11 @@ from typing import Any
 
 from evaluators.sandbox import Limits
 
-QUICK = Limits(wall=3.0, cpu=2.0, memory_mb=256, output_bytes=1 << 17)
-"""For what ends by itself: long enough that a busy machine is no timeout."""
+QUICK = Limits(wall=20.0, cpu=4.0, memory_mb=256, output_bytes=1 << 17)
+"""For what ends by itself: long enough that no busy machine makes it a timeout."""
 SHORT = Limits(wall=0.3, cpu=2.0, memory_mb=256, output_bytes=1 << 17)
 """For what never ends."""
-SMALL = Limits(wall=4.0, cpu=3.0, memory_mb=64, output_bytes=1 << 17)
+SMALL = Limits(wall=20.0, cpu=4.0, memory_mb=64, output_bytes=1 << 17)
 """For what takes more than its memory."""
 
 ENDED = frozenset(
@@ -26,6 +26,11 @@ ENDED = frozenset(
 )  # fmt: skip
 """Every verdict of the sandbox but `sandbox_died`: no candidate may break the sandbox itself."""
 REFUSED = ENDED - {"ok"}
+
+
+def patience(verdicts: str) -> Limits:
+    """Little time where the end of it is an allowed verdict, else much."""
+    return SHORT if "timeout" in verdicts.split() else QUICK
 
 
 class Anything:

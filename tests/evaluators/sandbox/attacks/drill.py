@@ -79,8 +79,8 @@ class Drill:
     """One sandbox, and the world around it."""
 
     def __init__(self, backend: str, filtered: bool) -> None:
-        self.backend = backend
         self.world = World()
+        print(json.dumps({"mark": self.world.mark}), flush=True)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the weak back-end warns
             self.sandbox = without_seccomp(backend) if not filtered else Sandbox(backend=backend)
@@ -178,7 +178,6 @@ def main() -> None:
     options = parser.parse_args()
     sys.setrecursionlimit(20_000)
     drill = Drill(options.backend, not options.unfiltered)
-    print(json.dumps({"mark": drill.world.mark}), flush=True)
     for name in options.names or list(ATTACKS):
         case = ATTACKS[name]
         if case.suits(options.backend, platform.machine()):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from attacks.case import SHORT, Attack, attack
+from attacks.case import SHORT, Attack, attack, patience
 
 case = partial(attack, "frames")
 
@@ -90,7 +90,7 @@ def attack(world):
 
 def raises(name: str, error: str, before: str = "", verdicts: str = "exception") -> Attack:
     """Raise something that is hard to report."""
-    return case(name, RAISE.format(before=before, error=error), verdicts, limits=SHORT)
+    return case(name, RAISE.format(before=before, error=error), verdicts, limits=patience(verdicts))
 
 
 ATTACKS: list[Attack] = [

@@ -3,14 +3,14 @@
 # ruff: noqa: E501 (lines of candidates)
 from __future__ import annotations
 
-from attacks.case import ANYTHING, SHORT, Attack
+from attacks.case import ANYTHING, Attack, patience
 
 LONG = 60_000
 
 
 def source(name: str, text: str, verdicts: str = "exception", value: object = ANYTHING) -> Attack:
     """A whole module as it stands."""
-    return Attack(name, "programs", text, frozenset(verdicts.split()), SHORT, value)
+    return Attack(name, "programs", text, frozenset(verdicts.split()), patience(verdicts), value)
 
 
 DEFINED = "\ndef attack(world):\n    return 1\n"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
-from attacks.case import SHORT, Attack, attack
+from attacks.case import Attack, attack, patience
 from evaluators.sandbox import Limits
 
 case = partial(attack, "sessions")
-LONG = Limits(wall=2.0, cpu=0.4, memory_mb=128)
+LONG = Limits(wall=20.0, cpu=0.4, memory_mb=128)
 LOOSE = "ok crashed exception timeout bad_output forbidden memory"
 
 AHEAD = """
@@ -30,7 +30,9 @@ def attack(world):
 
 def ahead(name: str, action: str, verdicts: str = LOOSE, calls: int = 3, **more: object) -> Attack:
     """Counts its calls, and does something in each."""
-    return case(name, AHEAD.format(action=action), verdicts, calls=calls, limits=SHORT, **more)
+    return case(
+        name, AHEAD.format(action=action), verdicts, calls=calls, limits=patience(verdicts), **more
+    )
 
 
 LATER = "signal.signal(signal.SIGALRM, later); signal.setitimer(signal.ITIMER_REAL, 0.01)"

@@ -7,10 +7,10 @@ bytes of length, a JSON text `[tree, arrays]`, and the arrays' bytes (evaluators
 # ruff: noqa: E501 (lines of candidates)
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from attacks.case import ANYTHING, Attack, attack
-from evaluators.sandbox import Limits
+from attacks.case import ANYTHING, Attack, attack, patience
 
 HEAD = """
 import json, os, struct, time
@@ -39,7 +39,6 @@ def attack(world):
     finally:
         {after}
 """
-WIDE = Limits(wall=0.3, memory_mb=256)
 LOOSE = "ok crashed exception timeout bad_output forbidden memory"
 SPOILT = "crashed bad_output timeout memory"
 
@@ -53,7 +52,8 @@ def wire(
 ) -> Attack:
     """Write something to the channel, then end."""
     source = HEAD.format(action=action, after=after)
-    return attack("wire", name, source, verdicts, limits=WIDE, value=value)
+    limits = replace(patience(verdicts), output_bytes=1 << 20)
+    return attack("wire", name, source, verdicts, limits=limits, value=value)
 
 
 ATTACKS: list[Attack] = [
