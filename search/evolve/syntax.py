@@ -12,7 +12,6 @@ import ast
 import builtins
 import hashlib
 import warnings
-from functools import cache
 from typing import Any
 
 _BUILTINS = frozenset(dir(builtins))
@@ -26,6 +25,27 @@ _NAMING: dict[type[ast.AST], str] = {
     ast.ExceptHandler: "name", ast.MatchAs: "name", ast.MatchStar: "name", ast.MatchMapping: "rest",
 }  # fmt: skip
 """Nodes that name something by a text, and the field."""
+
+_TEXTS = frozenset({"attr", "name", "asname", "module", "level", "id", "arg", "rest", "value",
+                    "is_async", "conversion"})  # fmt: skip
+
+
+def _fields(kind: type[ast.AST]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The fields that make a difference: those that hold texts and numbers, and those that hold
+    nodes, last one first (they go on a stack)."""
+    told = [field for field in kind._fields if field not in _SKIPPED]
+    plain = _TEXTS if kind in (ast.Constant, ast.MatchSingleton) else _TEXTS - {"value"}
+    if kind.__name__ == "TypeAlias":  # its name is a node
+        plain -= {"name"}
+    texts = tuple(field for field in told if field in plain)
+    return texts, tuple(field for field in reversed(told) if field not in plain)
+
+
+_FIELDS = {
+    kind: _fields(kind)
+    for kind in vars(ast).values()
+    if isinstance(kind, type) and issubclass(kind, ast.AST)
+}
 
 
 def syntax_key(source: str, limit: int = 65536) -> tuple[int, int]:
@@ -63,10 +83,11 @@ def _serialise(tree: ast.Module) -> tuple[list[str], int]:
     while stack:
         node: Any = stack.pop()
         kind: Any = type(node)
-        if not issubclass(kind, ast.AST):
-            parts.append(node if type(node) is str else repr(node))
+        if kind not in _FIELDS:
+            parts.append(node if kind is str else repr(node))
             continue
         size += 1
+        texts, children = _FIELDS[kind]
         parts.append(kind.__name__)
         if kind is ast.Name:
             names.append((len(parts), node.id))
@@ -75,9 +96,6 @@ def _serialise(tree: ast.Module) -> tuple[list[str], int]:
                 bound.add(node.id)
             frozen = frozen or node.id in _LOOKS
             continue
-        if kind is ast.Constant:
-            parts.append(repr(node.value))
-            continue
         if kind is ast.arg:
             names.append((len(parts), node.arg))
             parts.append(node.arg)
@@ -85,7 +103,9 @@ def _serialise(tree: ast.Module) -> tuple[list[str], int]:
             continue
         if kind in _NAMING:
             frozen = _note(node, kept) or frozen
-        for field in _fields(kind):
+        for field in texts:
+            parts.append(repr(getattr(node, field, None)))
+        for field in children:
             value = getattr(node, field, None)
             if type(value) is list:
                 if field == "body" and kind in _DOCUMENTED:
@@ -100,12 +120,6 @@ def _serialise(tree: ast.Module) -> tuple[list[str], int]:
             if name in bound and name not in kept and name not in _BUILTINS:
                 parts[at] = local.setdefault(name, f"#{len(local)}")
     return parts, size
-
-
-@cache
-def _fields(kind: type[ast.AST]) -> tuple[str, ...]:
-    """The fields that make a difference, last one first (they go on a stack)."""
-    return tuple(field for field in reversed(kind._fields) if field not in _SKIPPED)
 
 
 def _note(node: Any, kept: set[str]) -> bool:

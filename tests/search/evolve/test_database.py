@@ -5,6 +5,7 @@ import pytest
 from toys import Numbers, number
 
 from evaluators.discovery.base import Evaluation
+from reasoning.core import SeedPath
 from search.evolve.database import FINALISTS, Database, generator
 from search.evolve.program import Program
 from search.evolve.settings import Population
@@ -147,6 +148,9 @@ def test_a_generator_is_of_its_path_alone() -> None:
     assert generator(1, 2).random() == generator(1, 2).random()
     draws = {generator(s, k).random() for s in range(20) for k in range(20)}
     assert len(draws) == 400
+    low, high = SeedPath(1, ("evolve", 2)).key
+    plain = np.random.Generator(np.random.Philox(key=low | high << 64))
+    assert generator(1, 2).integers(0, 1000, 50).tolist() == plain.integers(0, 1000, 50).tolist()
 
 
 def test_a_duplicate_is_counted_and_nothing_else() -> None:
