@@ -17,20 +17,19 @@ def constants_of(root: Node) -> list[tuple[Path, float]]:
 
 
 def step(value: float, rng: np.random.Generator) -> float:
-    """A neighbour of a constant: a whole step, a share of its size (one in a hundred up to a
-    multiple), its opposite or a rounder number."""
-    u = rng.random()
-    sign = 1.0 if rng.random() < 0.5 else -1.0
-    if u < 0.35:
+    """A neighbour of a constant: a whole step or a few, a share of its size (from three in a
+    thousand to about as much again), double or half, its opposite, or a rounder number."""
+    u, sign = rng.random(), 1.0 if rng.random() < 0.5 else -1.0
+    if u < 0.3 and (isinstance(value, int) or abs(value) >= 3):
         return value + sign * (1 if rng.random() < 0.6 else 2 + int(rng.random() * 4))
-    if u < 0.85:
-        scale = 10 ** (-2.5 + 2.5 * rng.random())
-        return value + scale * rng.standard_normal() * (abs(value) if value else 1.0)
-    if u < 0.93:
+    if u < 0.8:
+        share = 10 ** (-2.5 + 2.5 * rng.random())
+        return value + share * float(rng.standard_normal()) * (abs(value) or 1.0)
+    if u < 0.88:
         return value * (2.0 if sign > 0 else 0.5)
-    if u < 0.96:
+    if u < 0.92:
         return -value
-    return float(f"{value:.1g}")
+    return float(f"{value:.{1 + int(rng.random() * 2)}g}")
 
 
 def tune(root: Node, rng: np.random.Generator) -> Node | None:
