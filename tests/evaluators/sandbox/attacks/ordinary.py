@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import stat
 import sys
 from pathlib import Path
 
@@ -20,17 +21,21 @@ NEW_MOUNTS, BIND, PRIVATE = 0x20000, 0x1000 | 0x4000, 0x40000 | 0x4000
 
 def bars(path: Path) -> Path | None:
     """The highest folder on the way to `path` that others may not pass."""
-    for folder in reversed(path.parents):
-        if not folder.stat().st_mode & 0o001:
-            return folder
-    return None
+    closed = [folder for folder in path.parents if not folder.stat().st_mode & 0o001]
+    return closed[-1] if closed else path.parent if shut(path.parent) else None
 
 
 def needed() -> list[Path]:
     """The project and the interpreter, without what lies inside one of the others."""
     own = {Path(__file__).resolve().parents[4], *(Path(p).resolve() for p in
            (sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix))}  # fmt: skip
-    return sorted(p for p in own if not any(q in p.parents for q in own))
+    apart = sorted(p for p in own if not any(q in p.parents for q in own))
+    return [way for path in apart for way in (path.iterdir() if shut(path) else [path])]
+
+
+def shut(folder: Path) -> bool:
+    """Whether others may not list or pass a folder."""
+    return folder.stat().st_mode & 0o005 != 0o005
 
 
 def open_ways() -> None:
@@ -50,7 +55,8 @@ def open_ways() -> None:
     for bar in sorted(set(ways.values())):
         check(libc.mount(b"tmpfs", bytes(bar), b"tmpfs", 0, b"mode=755"), f"an empty {bar}")
     for path, fd in held.items():
-        path.mkdir(parents=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir() if stat.S_ISDIR(os.fstat(fd).st_mode) else path.touch()
         source = f"/proc/self/fd/{fd}".encode()
         check(libc.mount(source, bytes(path), None, BIND, None), f"binding {path}")
         os.close(fd)
