@@ -57,7 +57,8 @@ class Island:
     @property
     def best(self) -> Member | None:
         """The member of the highest rank."""
-        return self.members[-1] if self.members else None
+        last = self.members[-1:]  # one step: other threads look here too
+        return last[0] if last else None
 
     @property
     def floor(self) -> Member | None:

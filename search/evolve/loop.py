@@ -163,18 +163,19 @@ class Loop:
         try:
             answer, ledger = self.asker.ask(request, rng, attempts, self._once.known)
         except CallFailed as error:
-            answer, ledger = Proposal(None, reason=str(error)), None
-            self._lose(slot, answer, {})
+            self._lose(slot, request, str(error), {})
             return
         if isinstance(answer, Proposal):
             slot.proposal, slot.cost = answer, cost_of(ledger)
             self._proposed(slot)
             return
-        task = asyncio.ensure_future(self._await(slot, answer, ledger))
+        task = asyncio.ensure_future(self._await(slot, request, answer, ledger))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _await(self, slot: Slot, answer: Awaitable[Proposal], ledger: Ledger) -> None:
+    async def _await(
+        self, slot: Slot, request: Request, answer: Awaitable[Proposal], ledger: Ledger
+    ) -> None:
         try:
             slot.proposal = await answer
             slot.cost = cost_of(ledger)
@@ -182,7 +183,7 @@ class Loop:
                 self._closed = self._closed or self.asker.used_up()
             self._proposed(slot)
         except CallFailed as error:
-            self.guarded(self._lose, slot, Proposal(None, reason=str(error)), cost_of(ledger))
+            self.guarded(self._lose, slot, request, str(error), cost_of(ledger))
         except asyncio.CancelledError:
             raise
         except BaseException as error:
@@ -195,8 +196,11 @@ class Loop:
         if record.program.source is not None:
             self._once.seen.add(record.key, slot.k)
 
-    def _lose(self, slot: Slot, proposal: Proposal, cost: dict[str, float]) -> None:
-        slot.proposal, slot.cost = proposal, cost
+    def _lose(self, slot: Slot, request: Request, why: str, cost: dict[str, float]) -> None:
+        """A model call failed: that is the proposal's state."""
+        parents = tuple(parent.k for parent in request.parents)
+        slot.proposal = Proposal(None, parents, self.asker.proposer.name, why)
+        slot.cost = cost
         self._settle(slot, None, lost=True)
 
     # -- evaluating -------------------------------------------------------------------
