@@ -160,7 +160,7 @@ class Interpreter:
 
     def ended_within(self, seconds: float) -> Ended | None:
         """How the live child ended, or None if it still runs after `seconds`."""
-        if not select.select([self.control], [], [], max(0.0, seconds))[0]:
+        if not _readable(self.control.fileno(), max(0.0, seconds)):
             return None
         return self.ended()
 
@@ -218,7 +218,7 @@ class Interpreter:
         stderr = self.process.stderr
         assert stderr is not None
         text = b""
-        while len(text) < 1 << 16 and select.select([stderr], [], [], 0.2)[0]:
+        while len(text) < 1 << 16 and _readable(stderr.fileno(), 0.2):
             part = os.read(stderr.fileno(), 1 << 14)
             if not part:
                 break
@@ -230,6 +230,12 @@ class Interpreter:
     def _close_complaints(self) -> None:
         if self.process.stderr is not None:
             self.process.stderr.close()
+
+
+def _readable(descriptor: int, seconds: float) -> bool:
+    poll = select.poll()  # unlike select, for descriptors above 1023 too
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
 
 
 _ENVIRONMENT = {

@@ -127,6 +127,15 @@ def install(prepared: Any) -> None:
         os._exit(112)
 
 
+def limit(kind: int, value: int, most: int | None = None) -> None:
+    """Limit this process for good, to no more than it was limited to anyway."""
+    hard = resource.getrlimit(kind)[1]
+    top = value if most is None else most
+    if hard != resource.RLIM_INFINITY:
+        top = min(top, hard)
+    resource.setrlimit(kind, (min(value, top), top))
+
+
 class Stopwatch:
     """A timer of the kernel that ends a process once it has used its processor time.
 
@@ -149,9 +158,9 @@ class Stopwatch:
         """In a child that has just been forked: it ends after `seconds` of processor time."""
         whole = -int(-seconds // 1)
         if self.numbers is None:
-            resource.setrlimit(resource.RLIMIT_CPU, (whole, whole + 1))
+            limit(resource.RLIMIT_CPU, whole, whole + 1)
             return
-        resource.setrlimit(resource.RLIMIT_CPU, (2 * whole + 1, 2 * whole + 2))
+        limit(resource.RLIMIT_CPU, 2 * whole + 1, 2 * whole + 2)
         create, settime = self.numbers
         struct.pack_into("<4q", self.until, 0, 0, 0, int(seconds), int(seconds % 1 * 1e9) or 1)
         if self.call(create, _PROCESS_CLOCK, self.event, ctypes.byref(self.timer)) != 0:

@@ -30,6 +30,7 @@ _STEP = 1 << 16  # bytes, how finely its own memory is measured
 
 def main(control: int, supervisor: int, config: dict[str, Any]) -> NoReturn:
     """Lock down as `config` says, answer `ready` on the control socket, and serve it."""
+    control, supervisor = _settle(control, supervisor)
     sys.path += config["path"]
     lockdown.enter(config)
     name = "the source to run first"
@@ -41,8 +42,8 @@ def main(control: int, supervisor: int, config: dict[str, Any]) -> NoReturn:
         sys.exit(f"preload: {name}: {type(error).__name__}: {error}")
     if "numpy.random" in sys.modules:
         sys.modules["numpy.random"].seed(0)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    lockdown.limit(resource.RLIMIT_CORE, 0)
+    lockdown.limit(resource.RLIMIT_FSIZE, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     warm = Warm(control, supervisor, config)
     lockdown.filter_calls(config["outer"])
@@ -51,6 +52,20 @@ def main(control: int, supervisor: int, config: dict[str, Any]) -> NoReturn:
     gc.collect()
     gc.freeze()
     warm.serve()
+
+
+def _settle(*descriptors: int) -> list[int]:
+    """Move `descriptors` (-1: none) to the lowest free numbers and close all others but 0, 1, 2;
+    from here on none can have a number so high that a child would not close it."""
+    low = [os.dup(fd) if fd >= 0 else fd for fd in descriptors]
+    kept = {0, 1, 2, *low}
+    for fd in {*range(3, _DESCRIPTORS), *descriptors} - kept:
+        with suppress(OSError):
+            os.close(fd)
+    if max(low) >= _DESCRIPTORS:
+        sys.exit("warm: too many descriptors were passed on")
+    lockdown.limit(resource.RLIMIT_NOFILE, _DESCRIPTORS)
+    return low
 
 
 class Warm:
@@ -148,11 +163,10 @@ class Warm:
         os.closerange(child.CHANNEL + 1, _DESCRIPTORS)
         if self.sweep == "group":
             os.setpgid(0, 0)
-        limit = resource.setrlimit
         if self.own_memory:
-            limit(resource.RLIMIT_AS, (self.own_memory + memory, self.own_memory + memory))
-        limit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
-        limit(resource.RLIMIT_NPROC, (0, 0))
+            lockdown.limit(resource.RLIMIT_AS, self.own_memory + memory)
+        lockdown.limit(resource.RLIMIT_NOFILE, descriptors)
+        lockdown.limit(resource.RLIMIT_NPROC, 0)
         random.seed(0)
         self.stopwatch.start(cpu)
         lockdown.install(self.inner)
@@ -190,14 +204,14 @@ def address_space() -> int:
     if not sys.platform.startswith("linux"):
         return 0
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    low, high = 0, 1 << 44
+    low, high = 0, 1 << 44 if hard == resource.RLIM_INFINITY else hard
     while high - low > _STEP:
         middle = (low + high) // 2
         try:
             resource.setrlimit(resource.RLIMIT_AS, (middle, hard))
             mmap.mmap(-1, mmap.PAGESIZE).close()
             high = middle
-        except (OSError, ValueError):
+        except OSError:
             low = middle
         finally:
             resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
