@@ -59,14 +59,15 @@ def ranked(graph: nx.DiGraph) -> list[int]:
 
 def chosen(graph: nx.DiGraph, what: str = SHOW[0], limit: int = 400) -> list[int]:
     """At most `limit` programs, by number. The best one's line of first parents is always among
-    them; then, by `what`: the best programs and their ancestors, nearest first; the ancestors of
-    the best alone; the last ones; or the last ones without a score, each with its parents."""
+    them; then, by `what`: the best programs (of those that behave alike the first) and their
+    ancestors, nearest first; the ancestors of the best alone; the last ones; or the last ones without a score, each with its parents."""
     order = ranked(graph)
     best = graph.graph.get("best")
     roots = [int(best)] if best is not None and best in graph else order[:1]
     kept = dict.fromkeys(trunk(graph, roots[0])[:limit] if roots else [])
     if what == SHOW[0]:
-        more: Iterable[int] = ancestors(graph, order[: limit // 2], limit)
+        unlike = [k for k in order if graph.nodes[k].get("duplicate_of") is None]
+        more: Iterable[int] = ancestors(graph, unlike[: limit // 2], limit)
     elif what == SHOW[1]:
         more = ancestors(graph, roots, limit)
     elif what == SHOW[2]:

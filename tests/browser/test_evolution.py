@@ -88,7 +88,7 @@ def test_lab_05_shows_an_evolution_live_and_explains_a_clicked_program(
     first = more_than(page, 5, 60)
     more_than(page, first + 20, 60)
     if picture(None, ""):
-        more_than(page, 4_000, 150)  # a picture is to show some progress
+        more_than(page, 2_500, 200)  # a picture is to show some progress
         picture(shown, "evolution_dashboard")
     for _ in range(2):  # the cell that waits for the end, and the text before it
         page.evaluate(

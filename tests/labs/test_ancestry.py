@@ -57,6 +57,12 @@ def test_what_is_shown(what: str, want: list[int]) -> None:
     assert chosen(small(), what) == want
 
 
+def test_of_programs_that_behave_alike_the_first_is_shown() -> None:
+    graph = small()
+    graph.nodes[6]["duplicate_of"] = 1
+    assert chosen(graph, SHOW[0]) == [0, 1, 2, 3, 4]
+
+
 @pytest.mark.parametrize("what", SHOW)
 def test_the_limit_is_kept_and_the_best_line_shown(what: str) -> None:
     graph = lineage(600)
@@ -92,9 +98,7 @@ def test_by_island_lanes_do_not_overlap() -> None:
 
 def test_it_says_what_is_left_out() -> None:
     assert told(small(), [0, 1, 2, 3, 4, 5, 6]) == "all 7 programs"
-    assert told(small(), [0, 1, 3, 4]) == (
-        "4 of 7 programs; left out: 2 with a score, 1 without"
-    )
+    assert told(small(), [0, 1, 3, 4]) == ("4 of 7 programs; left out: 2 with a score, 1 without")
 
 
 def test_a_title_says_number_score_origin_and_parents() -> None:
