@@ -40,8 +40,11 @@ class Journal:
         """Write the answer to a job down (both JSON objects), in the place of the oldest."""
         file = self._files[self._count % SLOTS]
         self._count += 1
-        os.ftruncate(file, 0)
-        os.pwrite(file, b'{"job":%b,"answer":%b}' % (job, answer), 0)
+        try:
+            os.ftruncate(file, 0)
+            os.pwrite(file, b'{"job":%b,"answer":%b}' % (job, answer), 0)
+        except OSError:  # a full disk: half an answer is none, and the run log will tell of it
+            return
 
 
 def recover(folder: Path) -> dict[Key, dict[str, Any]]:

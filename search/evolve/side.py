@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluators.discovery.base import DiscoveryProblem, Split
+from evaluators.errors import LabError
 from reasoning.runlog import RunLog
 from search.evolve.measured import KIND, Key, Measured
 from search.evolve.once import evaluation_of
@@ -108,17 +109,21 @@ class Side:
         assert program.source is not None
         answer = await self._answer(Job(program.source, _nobody, artefact=True))
         if answer.get("artefact") is None:
+            self.log.append("no artefact", k=program.k, reason=answer.get("broken", "none made"))
             return
-        path.parent.mkdir(exist_ok=True)
-        draft = path.with_suffix(".new")
-        draft.write_text(json.dumps({
+        text = json.dumps({
             "k": program.k, "problem": self.problem.name, "version": self.problem.version,
             "fingerprint": dict(self.problem.fingerprint()), "scores": self._scores(program),
             "artefact": answer["artefact"],
-        }), "utf-8")  # fmt: skip
-        os.replace(draft, path)
-        for old in stored(self.log.folder)[:-2]:
-            old.unlink()
+        })  # fmt: skip
+        try:
+            _write(path, text)
+            for old in stored(self.log.folder)[:-2]:
+                old.unlink()
+        except OSError as error:
+            raise LabError(
+                f"the artefact {path} cannot be written: {error}; make room, then resume"
+            ) from error
 
     def _scores(self, program: Program) -> dict[str, float | None]:
         """What is claimed of a program: its score on every split."""
@@ -129,6 +134,14 @@ class Side:
         job.done = lambda answer: None if done.done() else done.set_result(answer)
         self.pool.submit(job, first=True)
         return await done
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a whole file or nothing."""
+    path.parent.mkdir(exist_ok=True)
+    draft = path.with_suffix(".new")
+    draft.write_text(text, "utf-8")
+    os.replace(draft, path)
 
 
 def stored(folder: Path) -> list[Path]:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from toys import Numbers, Script, climb, number
 
-from evaluators.errors import BadInput
-from reasoning.runlog import EVENTS, RUN
+from evaluators.errors import BadInput, LabError
+from reasoning.runlog import EVENTS, RUN, read_events
 from search import evolve, open_run
 from search.evolve.program import Proposal
 from search.evolve.verify import verify_run
@@ -132,6 +132,23 @@ def test_a_changed_artefact_is_not_valid(tmp_path: Path, change, why: str) -> No
     file.write_text(json.dumps(told))
     (changed,) = [o for o in verify_run(tmp_path / "run", Numbers()) if o.file == file]
     assert not changed.valid and why in changed.reason
+
+
+def test_a_program_without_an_artefact_is_noted_and_the_run_goes_on(tmp_path: Path) -> None:
+    class Bare(Numbers):
+        def artefact(self, source, sandbox):
+            return None
+
+    run(Bare(), out=tmp_path / "run")
+    kinds = [event["kind"] for event in read_events(tmp_path / "run")]
+    assert "no artefact" in kinds and kinds[-1] == "ended"
+
+
+def test_an_artefact_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "artefacts").write_text("in the way")
+    with pytest.raises(LabError, match="cannot be written"):
+        run(out=tmp_path / "run")
 
 
 def test_other_data_are_refused_and_missing_artefacts_told(tmp_path: Path) -> None:
