@@ -60,7 +60,8 @@ def ranked(graph: nx.DiGraph) -> list[int]:
 def chosen(graph: nx.DiGraph, what: str = SHOW[0], limit: int = 400) -> list[int]:
     """At most `limit` programs, by number. The best one's line of first parents is always among
     them; then, by `what`: the best programs (of those that behave alike the first) and their
-    ancestors, nearest first; the ancestors of the best alone; the last ones; or the last ones without a score, each with its parents."""
+    ancestors, nearest first; the ancestors of the best alone; the last ones; or the last ones
+    without a score, each with its parents."""
     order = ranked(graph)
     best = graph.graph.get("best")
     roots = [int(best)] if best is not None and best in graph else order[:1]
