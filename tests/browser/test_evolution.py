@@ -127,10 +127,8 @@ def test_lab_05_shows_an_evolution_live_and_explains_a_clicked_program(
     if drawing.locator(f'circle[data-k="{parent}"]').count():
         page.locator(f'{PANEL}[data-k="{parent}"]').wait_for(timeout=15_000)
     if picture(None, ""):
-        best = drawing.locator("circle").last
-        drawing.locator(f'circle[data-k="{k}"]').click()
-        panel.wait_for(timeout=15_000)
-        assert best is not None
+        drawing.locator('circle[r="8"]').click()  # the best
+        page.locator(PANEL, has_text="the best").wait_for(timeout=15_000)
         picture(page.locator(OUTPUT).filter(has=drawing), "lineage")
     errors = page.locator(f"{OUTPUT} .jp-RenderedText[data-mime-type*='error']")
     assert errors.count() == 0
