@@ -88,7 +88,7 @@ def test_lab_05_shows_an_evolution_live_and_explains_a_clicked_program(
     first = more_than(page, 5, 60)
     more_than(page, first + 20, 60)
     if picture(None, ""):
-        more_than(page, 2_500, 200)  # a picture is to show some progress
+        more_than(page, 2_500, 240)  # a picture is to show some progress
         picture(shown, "evolution_dashboard")
     for _ in range(2):  # the cell that waits for the end, and the text before it
         page.evaluate(
@@ -127,6 +127,7 @@ def test_lab_05_shows_an_evolution_live_and_explains_a_clicked_program(
     if drawing.locator(f'circle[data-k="{parent}"]').count():
         page.locator(f'{PANEL}[data-k="{parent}"]').wait_for(timeout=15_000)
     if picture(None, ""):
+        page.set_viewport_size({"width": 1400, "height": 1300})  # all of it at once
         drawing.locator('circle[r="8"]').click()  # the best
         page.locator(PANEL, has_text="the best").wait_for(timeout=15_000)
         picture(page.locator(OUTPUT).filter(has=drawing), "lineage")
