@@ -104,7 +104,7 @@ def judge_program(
     """Score a program in the sandbox; one that the audit catches is `cheating`."""
     from evaluators.sandbox import Sandbox
 
-    with Sandbox(backend) as sandbox:
+    with Sandbox(backend, preload=problem.preload) as sandbox:
         print(f"sandbox: {sandbox.backend}", flush=True)
         problem.warm()
         found = problem.evaluate(source, sandbox, split)

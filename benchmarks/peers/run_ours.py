@@ -29,6 +29,7 @@ class Work(DiscoveryProblem):
     name, function, direction = "work", "work", "maximise"
     description = "One millisecond of work."
     skeleton = f"@evolve\n{program(0, 1)}"
+    preload = ()  # the work imports nothing
 
     def __init__(self, turns: int, stamps: str) -> None:
         self.turns, self.stamps = turns, stamps

@@ -111,7 +111,7 @@ class Bench:
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the weak back-end the run itself warns, once
-            return Sandbox(self._backend)
+            return Sandbox(self._backend, preload=self.problem.preload)
 
     def _evaluate(self, job: dict[str, Any]) -> tuple[Evaluation, bool]:
         evaluation = self._once(job)

@@ -25,7 +25,7 @@ def check(path: str, sandbox: Sandbox | None = None) -> str:
     problem = load_own(path)
     if sandbox is not None:
         return _report(problem, sandbox)
-    with Sandbox() as fresh:
+    with Sandbox(preload=problem.preload) as fresh:
         return _report(problem, fresh)
 
 
