@@ -160,7 +160,7 @@ def calibrate() -> int:
     space: dict[str, Any] = {}
     exec(SOURCE.format(number=0), space)
     times = []
-    for _ in range(200):
+    for _ in range(1000):
         start = time.process_time()
         space["score"](500)
         times.append(time.process_time() - start)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from attacks.case import SHORT, Attack, attack
+from evaluators.sandbox import Limits
 
 case = partial(attack, "signals")
 
@@ -197,6 +198,24 @@ ATTACKS: list[Attack] = [
                     got.append(pid)
             return got and world["breach"] + str(got)
         """,
+    ),
+    case(
+        "disarm-the-stopwatch",
+        """
+        import ctypes, signal, struct
+
+        def attack(world):
+            call = ctypes.CDLL(None, use_errno=True).syscall
+            for timer in range(8):
+                call(226, timer)
+                call(223, timer, 0, struct.pack("<4q", 0, 0, 900, 0), None)
+            signal.signal(signal.SIGXCPU, signal.SIG_IGN)
+            while True:
+                pass
+        """,
+        "timeout forbidden",
+        limits=Limits(wall=20.0, cpu=0.25),
+        machine="x86_64",
     ),
     case(
         "death-signal-of-the-parent",
