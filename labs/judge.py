@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 import sys
 import time
@@ -19,7 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from evaluators.errors import BadInput
 
@@ -63,23 +64,30 @@ def sizes(text: str) -> list[int]:
 
 
 def read_earlier(path: Path, samples: Sequence[Any]) -> list[dict[str, Any]]:
-    """The judgements that an interrupted run left, in order; a torn last line is dropped.
+    """The judgements that an interrupted run left, in order; a torn last line is cut off.
 
-    Raises BadInput where they are of other samples.
+    Raises BadInput where the file cannot be used or they are of other samples.
     """
     rows: list[dict[str, Any]] = []
     if not path.exists():
         return rows
-    data = path.read_bytes()
-    whole = data[: data.rfind(b"\n") + 1]
-    if len(whole) < len(data):
-        path.write_bytes(whole)
-    for line in whole.decode("utf-8").split("\n")[:-1]:
+    if not path.is_file():
+        raise BadInput(f"cannot resume {path}: it is no file; name one with --out")
+    try:
+        data = path.read_bytes()
+        whole = data.rfind(b"\n") + 1
+        if whole < len(data):
+            os.truncate(path, whole)
+    except OSError as error:
+        raise BadInput(f"cannot resume {path}: {error.strerror or error}") from error
+    for line in data[:whole].split(b"\n")[:-1]:
         at = len(rows)
         try:
             row = json.loads(line)
         except ValueError as error:
-            raise BadInput(f"{path}, line {at + 1}: not JSON ({error}); delete the file") from error
+            raise BadInput(
+                f"{path}, line {at + 1}: not JSON ({error}); delete the file, or write to another"
+            ) from error
         same = at < len(samples) and isinstance(row, dict) and (
             (row.get("task_id"), row.get("completion"))
             == (samples[at].task_id, samples[at].completion)
@@ -93,13 +101,34 @@ def read_earlier(path: Path, samples: Sequence[Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def opened(path: Path) -> TextIO:
-    """The file, to write after what it holds; its folders are made. Raises BadInput."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("a", encoding="utf-8")
-    except OSError as error:
-        raise BadInput(f"cannot write --out {path}: {error.strerror or error}") from error
+class Rows:
+    """The file of `--out`, written after what it holds; its folders are made. Raises BadInput."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("ab", buffering=0)
+        except OSError as error:
+            raise BadInput(f"cannot write --out {path}: {error.strerror or error}") from error
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Write one line."""
+        data = memoryview((json.dumps(row) + "\n").encode())
+        try:
+            while data:
+                data = data[self._file.write(data) :]
+        except OSError as error:
+            raise BadInput(
+                f"cannot write --out {self._path}: {error.strerror or error}; what it holds is"
+                " kept: make room, then go on with --resume"
+            ) from error
+
+    def __enter__(self) -> Rows:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
 
 
 def judged(options: argparse.Namespace, problems: Mapping[str, Any], samples: Sequence[Any],
@@ -109,16 +138,13 @@ def judged(options: argparse.Namespace, problems: Mapping[str, Any], samples: Se
 
     yield from earlier
     with ExitStack() as stack:
-        out: TextIO | None = None
-        if options.out:
-            out = stack.enter_context(opened(options.out))
+        out = stack.enter_context(Rows(options.out)) if options.out else None
         rest = samples[len(earlier) :]
         found = judge_all(problems, rest, options.workers, options.sandbox, options.timeout)
         for sample, judgement in zip(rest, found, strict=True):
             row = {"task_id": sample.task_id, "completion": sample.completion} | asdict(judgement)
             if out:
-                out.write(json.dumps(row) + "\n")
-                out.flush()
+                out.add(row)
             yield row
 
 
@@ -204,10 +230,12 @@ def read(options: argparse.Namespace) -> tuple[Mapping[str, Any], Sequence[Any]]
     """Problems and samples of the files. Raises BadInput."""
     from evaluators.code.problem import Sample, read_problems, read_samples
 
+    if options.canonical == (options.samples is not None):
+        raise BadInput(
+            "give either a file of samples, or --canonical to judge the problems' own solutions"
+        )
     problems = read_problems(options.problems)
     if not options.canonical:
-        if options.samples is None:
-            raise BadInput("give a file of samples, or --canonical to judge the own solutions")
         return problems, read_samples(options.samples, problems)
     solved = [p for p in problems.values() if p.canonical_solution is not None]
     if not solved:

@@ -5,6 +5,7 @@ A worker is a thread with two sandboxes of its own: the work is done in the sand
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -95,7 +96,11 @@ def pass_rates(
 
 
 def _interval(values: np.ndarray, rng: np.random.Generator) -> Interval:
-    """The bootstrap's; where all problems agree on 0 or 1 it has no width, and Wilson's stands."""
-    if np.all(values == values[0]) and values[0] in (0, 1):
-        return wilson_interval(int(values.sum()), len(values))
-    return bootstrap_interval(values, rng)
+    """The bootstrap's; where all problems agree it would have no width, and Wilson's bounds of the
+    nearest whole numbers of problems stand in its place."""
+    if np.any(values != values[0]):
+        return bootstrap_interval(values, rng)
+    passed = round(float(values.sum()), 9)
+    low = wilson_interval(math.floor(passed), len(values)).low
+    high = wilson_interval(math.ceil(passed), len(values)).high
+    return Interval(float(values[0]), low, high)

@@ -8,12 +8,16 @@ from __future__ import annotations
 import ast
 import builtins
 import errno
+import symtable
 import sys
 import types
 from collections.abc import Callable
 from typing import Any
 
 from evaluators.code.crossing import Uncrossable, dumps, loads
+
+BROKEN = (SyntaxError, ValueError, RecursionError)
+"""What reading a text that is no program raises."""
 
 _entry: list[Callable[..., Any]] = []
 
@@ -26,8 +30,7 @@ def readings(prompt: str, text: str, entry: str) -> list[str]:
     prompt continued by a body that lost the indentation of its first line, or of all lines.
     """
     whole: list[str] = []
-    tree = parsed(text)
-    if tree is not None and defines(tree, entry):
+    if defines(text, entry):
         whole = [preamble(prompt) + "\n" + text, text]
     lines = text.split("\n")
     first = next((at for at, line in enumerate(lines) if line.strip()), 0)
@@ -42,7 +45,7 @@ def parsed(source: str) -> ast.Module | None:
     """The syntax tree of a program; `None` for what is none."""
     try:
         return ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError):
+    except BROKEN:
         return None
 
 
@@ -60,18 +63,13 @@ def preamble(prompt: str) -> str:
     return ""
 
 
-def defines(tree: ast.Module, name: str) -> bool:
-    """Whether a program binds `name` at its top level."""
-    for node in ast.walk(ast.Module([n for n in tree.body if not _block(n)], [])):
-        if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store):
-            return True
-        if isinstance(node, ast.alias) and (node.asname or node.name) == name:
-            return True
-    return any(_block(node) and getattr(node, "name", "") == name for node in tree.body)
-
-
-def _block(node: ast.stmt) -> bool:
-    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+def defines(source: str, name: str) -> bool:
+    """Whether a text is a program that binds `name` at its top level, perhaps in an `if`."""
+    try:
+        top = symtable.symtable(source, "<candidate>", "exec")
+    except BROKEN:
+        return False
+    return name in top.get_identifiers() and top.lookup(name).is_assigned()
 
 
 def load(prompt: str, texts: list[str], entry: str) -> list[str]:
@@ -81,12 +79,11 @@ def load(prompt: str, texts: list[str], entry: str) -> list[str]:
     for text in texts:
         for source in readings(prompt, text, entry):
             try:
-                tree = ast.parse(source, "<candidate>")
-                code = compile(tree, "<candidate>", "exec", dont_inherit=True, optimize=0)
-            except (SyntaxError, ValueError, RecursionError) as error:
+                code = compile(source, "<candidate>", "exec", dont_inherit=True, optimize=0)
+            except BROKEN as error:
                 why = why or f"{type(error).__name__}: {error}"
                 continue
-            if not defines(tree, entry):
+            if not defines(source, entry):
                 why = why or f"it defines no {entry}"
                 continue
             module = types.ModuleType("candidate")
@@ -101,7 +98,6 @@ def call(sent: str) -> list[str]:
     """One call of the candidate: `["value", text, loss]`, `["raised", arguments, loss, built-in
     type]` or `["uncrossable", what, ""]`; `loss` says what of it does not cross, or nothing."""
     arguments, named = loads(sent)
-    before = dumps([arguments, named])
     try:
         value = _entry[0](*arguments, **named)
     except Exception as error:
@@ -113,7 +109,7 @@ def call(sent: str) -> list[str]:
     except Uncrossable as error:
         return ["uncrossable", _clean(str(error)), ""]
     try:
-        changed = dumps([arguments, named]) != before
+        changed = dumps([arguments, named]) != sent
     except Uncrossable:
         changed = True
     return ["value", text, "it changed its arguments, the tests hold copies" if changed else ""]
@@ -129,6 +125,8 @@ def _refused(error: Exception) -> bool:
 def _raised(error: Exception) -> list[str]:
     own = type(error)
     kind = next(k for k in own.__mro__ if vars(builtins).get(k.__name__) is k)
+    if kind in (StopIteration, StopAsyncIteration):
+        kind = RuntimeError  # as generators do: `all(map(candidate, …))` would take it for the end
     try:
         text = dumps(list(error.args))
     except Uncrossable:

@@ -8,8 +8,8 @@ cannot, is the table of `evaluators.code.crossing`.
 The tests always run in a sandbox too: those that a model wrote need nothing else. What nobody could
 pass is no failure: where the tests are at fault, or need values that cannot cross, the ending is
 `unjudged` and the reason begins with "cannot judge". Where it is open whether the candidate or the
-problem is to blame (an answer that cannot cross, tests that never end), the canonical solution
-decides: where that passes, the candidate failed.
+problem is to blame (an answer that cannot cross, tests that never end or break down after they had
+an answer), the canonical solution decides: where that passes, the candidate failed.
 """
 
 from __future__ import annotations
@@ -31,6 +31,11 @@ ENDINGS = (
 """How a judging ends. `wrong`: an assert failed, or the tests choked on an answer. The next six are
 the candidate's, as the sandbox tells them. `unjudged`: the problem's fault; `sandbox_died`: the
 infrastructure's. The last two are neither passed nor failed."""
+
+DOUBTFUL = {
+    "fault": "wrong", "uncrossable": "bad_output", "unchecked": "wrong", "doubt": "wrong",
+}  # fmt: skip
+"""Reports of the tests that may be the problem's fault, and how a candidate to blame ends."""
 
 TIMEOUT = 3.0
 """Seconds that a candidate may take for all calls of its tests together."""
@@ -56,7 +61,8 @@ class Judgement:
 CANDIDATE = shipped(crossing, candidate)
 TESTS = shipped(crossing, unit_tests)
 PRELOAD = (
-    "numpy", "ast", "base64", "datetime", "decimal", "fractions", "json", "traceback", "typing",
+    "numpy", "ast", "base64", "datetime", "decimal", "fractions", "json", "symtable", "traceback",
+    "typing",
 )  # fmt: skip
 """What both programs and most candidates import."""
 
@@ -92,13 +98,14 @@ class Judge:
         return replace(found, seconds=time.perf_counter() - began, backend=self._candidates.backend)
 
     def canonical(self, problem: CodeProblem) -> Judgement:
-        """The judgement of the problem's own solution. Remembered."""
+        """The judgement of the problem's own solution. Remembered, unless a sandbox died."""
+        if problem.canonical_solution is None:
+            return Judgement(None, "unjudged", "it has no canonical solution")
         if problem not in self._sound:
-            solution = problem.canonical_solution
-            if solution is None:
-                self._sound[problem] = Judgement(None, "unjudged", "it has no canonical solution")
-            else:
-                self._sound[problem] = self._run(problem, solution)[0]
+            found = self._run(problem, problem.canonical_solution)[0]
+            if found.ending == "sandbox_died":
+                return found
+            self._sound[problem] = found
         return self._sound[problem]
 
     def close(self) -> None:
@@ -117,6 +124,8 @@ class Judge:
         sound = self.canonical(problem)
         if sound.passed:
             return found
+        if sound.ending == "sandbox_died":
+            return sound
         why = sound.reason if problem.canonical_solution is None else (
             f"nor does the canonical solution pass: {sound.reason or sound.ending}"
         )  # fmt: skip
@@ -139,9 +148,9 @@ class Judge:
         calls, spent = 0, 0.0
         with self._tests.session(TESTS, self._test_limits) as tests:
             asked = tests.call("run", [problem.prompt, problem.test, problem.entry_point])
-            while asked.ok and asked.value[0] == "call":
+            while asked.ok and (sent := _call_in(asked.value)) is not None:
                 calls += 1
-                answered = session.call("call", [asked.value[1]])
+                answered = session.call("call", [sent])
                 spent += answered.wall
                 if answered.ok and spent > self.timeout:
                     reason = f"more than {self.timeout:g} s in {calls} calls"
@@ -152,7 +161,7 @@ class Judge:
                     return replace(_of(answered), calls=calls), False
                 asked = tests.call("run", [answered.value])
         if asked.ok:
-            return _told(asked.value[1], calls)
+            return _told(asked.value, calls)
         if asked.verdict == "sandbox_died":
             return replace(_of(asked), calls=calls), False
         ending = asked.verdict if asked.verdict in ENDINGS else "wrong"
@@ -160,18 +169,27 @@ class Judge:
         return Judgement(False, ending, reason, calls), True
 
 
-def _told(told: dict[str, Any], calls: int) -> tuple[Judgement, bool]:
+def _call_in(value: Any) -> str | None:
+    """The call that the tests ask for; None where they say something else."""
+    call = isinstance(value, list) and len(value) == 2 and value[0] == "call"
+    return value[1] if call and isinstance(value[1], str) else None
+
+
+def _told(value: Any, calls: int) -> tuple[Judgement, bool]:
     """What the tests reported, and whether it is in doubt."""
-    ended, reason, checks = told["ended"], told["reason"], told["checks"]
+    try:
+        _, told = value
+        ended, reason, checks, loss = (told[k] for k in ("ended", "reason", "checks", "loss"))
+    except (TypeError, ValueError, KeyError):
+        ended, reason, checks, loss = "fault", "the tests gave a forged report", 0, ""
     if ended == "passed":
         return Judgement(True, "passed", "", calls, checks), False
-    if ended == "fault":
+    if ended == "fault" and not calls:
         return Judgement(None, "unjudged", f"cannot judge: {reason}", calls, checks), False
-    doubt = ended in ("uncrossable", "unchecked", "doubt") or bool(told["loss"])
-    if told["loss"]:
-        reason = f"{reason}; {told['loss']}"
-    ending = {"uncrossable": "bad_output", "unchecked": "wrong", "doubt": "wrong"}.get(ended, ended)
-    return Judgement(False, ending, reason, calls, checks), doubt
+    doubt = ended in DOUBTFUL or bool(loss)
+    if loss:
+        reason = f"{reason}; {loss}"
+    return Judgement(False, DOUBTFUL.get(ended, ended), reason, calls, checks), doubt
 
 
 def _refused(completion: str) -> str:

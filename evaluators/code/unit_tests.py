@@ -107,7 +107,8 @@ class Counting(ast.NodeTransformer):
 
     def visit_If(self, node: ast.If) -> Any:
         self.generic_visit(node)
-        return self.counted(node) if any(isinstance(n, ast.Raise) for n in node.body) else node
+        raises = any(isinstance(n, ast.Raise) for n in [*node.body, *node.orelse])
+        return self.counted(node) if raises else node
 
     def counted(self, node: ast.stmt) -> list[ast.stmt]:
         """The statement with the count before it."""

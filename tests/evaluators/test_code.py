@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluators.code.judge import Judge
+from evaluators.code.judge import Judge, Judgement
 from evaluators.code.problem import CodeProblem, read_problems
 from evaluators.code.verifier import judge_program
 from evaluators.sandbox import probe
@@ -216,6 +216,8 @@ def test_a_prompt_may_be_prose_or_a_bare_head(judge, prompt):
     whole = "import math\ndef area(r):\n    return math.pi * r * r\n"
     assert judge.judge(problem(test, None, prompt), f"```python\n{whole}```").passed
     assert judge.judge(problem(test, None, prompt), whole.replace("pi", "e")).passed is False
+    within = "try:\n    import math\n    def area(r): return math.pi * r * r\nfinally:\n    pass\n"
+    assert judge.judge(problem(test, None, prompt), within).passed
 
 
 @pytest.mark.parametrize(
@@ -295,8 +297,9 @@ def test_no_assert_executed_on_an_answer_is_no_pass(judge):
     "check",
     ["import unittest\nt = unittest.TestCase()\nt.assertEqual(c(1), {})",
      "import numpy as np\nnp.testing.assert_allclose(c(1), {})",
-     "if c(1) != {}:\n    raise ValueError('wrong')"],
-    ids=["unittest", "numpy", "raise"],
+     "if c(1) != {}:\n    raise ValueError('wrong')",
+     "if c(1) == {}:\n    pass\nelse:\n    raise ValueError('wrong')"],
+    ids=["unittest", "numpy", "raise", "else-raise"],
 )  # fmt: skip
 def test_checks_need_not_be_assert_statements(judge, check):
     lines = "\n".join("    " + line for line in check.split("\n"))
@@ -304,6 +307,54 @@ def test_checks_need_not_be_assert_statements(judge, check):
     assert judge.judge(problem(right), "    return 1\n").passed
     found = judge.judge(problem(wrong), "    return 1\n")
     assert (found.passed, found.ending) == (False, "wrong")
+
+
+@pytest.mark.parametrize(
+    "check",
+    ["assert all(map(lambda x: c(x) == 2 * x, [1, 2, 3]))",
+     "for found, wanted in zip(map(c, [1, 2]), [2, 4]):\n        assert found == wanted"],
+    ids=["all", "zip"],
+)  # fmt: skip
+@pytest.mark.parametrize("error", ["StopIteration", "type('Own', (StopIteration,), {})()"])
+def test_an_end_of_iteration_that_a_candidate_raises_ends_no_loop_of_the_tests(judge, check, error):
+    tests = problem(f"def check(c):\n    assert c(0) == 0\n    {check}\n", "    return 2 * r\n")
+    assert judge.judge(tests, "    return 2 * r\n").passed
+    found = judge.judge(tests, f"    if r == 0:\n        return 0\n    raise {error}\n")
+    assert (found.passed, found.ending) == (False, "exception")
+
+
+def test_tests_that_break_down_on_an_answer_are_decided_by_the_own_solution(judge):
+    test = "def check(c):\n    assert c([c(0)]) == [c(0)]\n"
+    deep = "    return eval('[' * 99 + ']' * 99) if r == 0 else r\n"
+    found = judge.judge(problem(test, "    return r\n"), deep)
+    assert (found.passed, found.ending) == (False, "wrong") and "nested" in found.reason
+    found = judge.judge(problem(test, deep), deep)
+    assert (found.passed, found.ending) == (None, "unjudged")
+
+
+@pytest.mark.parametrize(
+    "forged", ["{'a': 1}", "3", "[]", "['call']", "['call', 3]", "['told', 3]", "['told', {}]"]
+)
+def test_a_report_that_hostile_tests_forge_is_the_problems_fault(judge, forged):
+    test = f"def check(c):\n    import evaluators.sandbox.child as own\n    own.ask({forged})\n"
+    found = judge.judge(problem(test, None), "    return r\n")
+    assert (found.passed, found.ending) == (None, "unjudged") and "forged" in found.reason
+
+
+def test_a_sandbox_that_dies_on_the_own_solution_is_asked_again(strong, monkeypatch):
+    doubtful = problem("def check(c):\n    assert list(c(1))\n", "    return [r]\n")
+    with Judge(strong, timeout=10.0) as judge:
+        run, died = judge._run, Judgement(None, "sandbox_died", "gone")
+
+        def dying(problem, completion):
+            own = completion == doubtful.canonical_solution
+            return (died, False) if own else run(problem, completion)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(judge, "_run", dying)
+            assert judge.judge(doubtful, "    yield r\n").ending == "sandbox_died"
+        found = judge.judge(doubtful, "    yield r\n")
+        assert (found.passed, found.ending) == (False, "bad_output")
 
 
 def test_hostile_tests_stay_in_their_sandbox(judge, tmp_path):

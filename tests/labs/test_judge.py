@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from evaluators.errors import BadInput
 from evaluators.tasks import load_task
 from labs import judge
 from labs.cli import main
@@ -117,6 +118,18 @@ def test_judgements_are_written_as_they_come_and_resumed(tmp_path, capsys, monke
     assert rows[1]["ending"] == "wrong" and rows[3]["ending"] == "bad_output"
 
 
+def test_a_full_disk_is_told_with_the_way_on():
+    with judge.Rows(Path("/dev/full")) as rows, pytest.raises(BadInput, match="--resume"):
+        rows.add({"passed": True})
+
+
+def test_samples_of_a_single_problem_say_next_to_nothing_of_others():
+    rows = [{"task_id": "a", "passed": x == 0, "ending": "wrong", "reason": ""} for x in range(3)]
+    lines = judge.report(rows, [1], 0)
+    assert lines[1:] == ["pass@1 0.3333 [0.0000, 1.0000] (95 % interval over 1 problems)",
+                         "passed 1/3"]  # fmt: skip
+
+
 def test_resuming_with_other_samples_is_refused(tmp_path, capsys):
     name, right = ROWS[1]["task_id"], ROWS[1]["canonical_solution"]
     file, out = samples(tmp_path / "s.jsonl", (name, right)), str(tmp_path / "out.jsonl")
@@ -129,7 +142,9 @@ def test_resuming_with_other_samples_is_refused(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ([], "give a file of samples, or --canonical"),
+        ([], "give either a file of samples, or --canonical"),
+        (["s.jsonl", "--canonical"], "give either a file of samples, or --canonical"),
+        (["--canonical", "--out", ".", "--resume"], "cannot resume ."),
         (["none.jsonl"], "does not exist"),
         (["--canonical", "--k", "x"], "--k takes numbers"),
         (["--canonical", "--k", "0,1"], "--k takes numbers of 1 or more"),
