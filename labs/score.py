@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluators.discovery import SPLITS, DiscoveryProblem, Evaluation, load_problem, names
+from evaluators.discovery.base import audited
 from evaluators.errors import BadInput, UnknownName
 
 
@@ -23,12 +24,13 @@ def read(file: Path) -> str:
     """The text of a program or artefact. Raises BadInput, naming a file of a similar name."""
     try:
         return file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{file} is not UTF-8 text ({error}); give a program or JSON") from error
+    except OSError as error:
         others = [p.name for p in file.parent.glob("*.*")] if file.parent.is_dir() else []
-        near = get_close_matches(file.name, others, n=1)
+        near = [] if file.exists() else get_close_matches(file.name, others, n=1)
         hint = f"; did you mean {file.parent / near[0]}?" if near else ""
-        reason = getattr(error, "strerror", None) or error
-        raise BadInput(f"cannot read {file}: {reason}{hint}") from error
+        raise BadInput(f"cannot read {file}: {error.strerror or error}{hint}") from error
 
 
 def parameters(source: str, function: str) -> list[str] | None:
@@ -92,7 +94,7 @@ def judge_json(problem: DiscoveryProblem, text: str, file: Path) -> Evaluation:
     """An artefact's exact check, as an evaluation. Raises BadInput for what is not JSON."""
     try:
         artefact = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise BadInput(f"{file}: not JSON: {error}") from error
     check = problem.verify(artefact)
     return Evaluation("ok" if check.valid else "invalid", check.score, reason=check.reason)
@@ -101,15 +103,15 @@ def judge_json(problem: DiscoveryProblem, text: str, file: Path) -> Evaluation:
 def judge_program(
     problem: DiscoveryProblem, source: str, split: Any, backend: str | None, audit: bool
 ) -> Evaluation:
-    """Score a program in the sandbox; one that the audit catches is `cheating`."""
+    """Score a program in the sandbox, and audit it."""
     from evaluators.sandbox import Sandbox
 
     with Sandbox(backend, preload=problem.preload) as sandbox:
         print(f"sandbox: {sandbox.backend}", flush=True)
         problem.warm()
         found = problem.evaluate(source, sandbox, split)
-        if found.verdict == "ok" and audit and (reason := problem.audit(source, sandbox)):
-            return Evaluation("cheating", None, reason=reason)
+        if found.verdict == "ok" and audit:
+            found = audited(problem, source, sandbox, found)
     return found
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from evaluators.sandbox.outcome import Ending, Limits
+from evaluators.errors import CannotJudge
+from evaluators.sandbox.outcome import Ending, Limits, Outcome
 
 if TYPE_CHECKING:
     from evaluators.sandbox import Sandbox
@@ -110,8 +111,8 @@ class DiscoveryProblem(ABC):
         reach it may be ended early. Never raises for what the program does."""
 
     def audit(self, source: str, sandbox: Sandbox) -> str:
-        """Why the program's score must not be trusted (look-ahead, memorising); empty if it may.
-        Asked for programs that enter an archive."""
+        """Why the program's score must not be trusted (look-ahead, chance); empty if it may. Asked
+        for programs that enter an archive. Raises CannotJudge where the sandbox broke down."""
         return ""
 
     def artefact(self, source: str, sandbox: Sandbox) -> Any:
@@ -130,3 +131,37 @@ class DiscoveryProblem(ABC):
     @abstractmethod
     def fingerprint(self) -> Mapping[str, Any]:
         """What identifies problem and instances in a run log (JSON values)."""
+
+
+def failed(outcome: Outcome, reason: str = "") -> Evaluation:
+    """The evaluation of a program whose call did not end well, or whose value is refused."""
+    return Evaluation(
+        verdict="invalid" if outcome.ok else outcome.verdict,
+        reason=reason or outcome.reason,
+        line=outcome.line,
+        cpu=outcome.cpu,
+        memory_mb=outcome.memory_mb,
+    )
+
+
+def audited(
+    problem: DiscoveryProblem, source: str, sandbox: Sandbox, found: Evaluation
+) -> Evaluation:
+    """A scored program's evaluation after the problem's audit: `cheating` where that caught it,
+    `sandbox_died` where it could not be made."""
+    verdict: Ending = "cheating"
+    try:
+        reason = problem.audit(source, sandbox)
+    except CannotJudge as error:
+        verdict, reason = "sandbox_died", str(error)
+    return (
+        replace(found, verdict=verdict, score=None, scores=(), reason=reason) if reason else found
+    )
+
+
+def not_again(failure: Evaluation | Outcome) -> str:
+    """What an audit says of a program that ran before and fails now. Raises CannotJudge where the
+    sandbox is to blame."""
+    if failure.verdict == "sandbox_died":
+        raise CannotJudge(f"the audit could not be made: {failure.reason}")
+    return f"it does not run again: {failure.verdict}: {failure.reason}"

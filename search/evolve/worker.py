@@ -49,7 +49,9 @@ def main() -> None:
         journal = Journal(header["journal"])
         problem.warm()
     except BaseException as error:  # whatever it is, the parent must hear of it
-        kind = type(error).__name__
+        from evaluators.errors import LabError
+
+        kind = "" if isinstance(error, LabError) else type(error).__name__
         _send(out, json.dumps({"failed": str(error) or kind, "kind": kind}).encode())
         raise SystemExit(1) from error
     _send(out, json.dumps({"ready": bench.backend}).encode())
@@ -122,17 +124,16 @@ class Bench:
         return self._once(job), True
 
     def _once(self, job: dict[str, Any]) -> Evaluation:
+        from evaluators.discovery.base import audited  # not before the parent's path is known
+
         source, floor = job["source"], job["floor"]
         evaluation = _sound(self.problem.evaluate(source, self._sandbox, job["split"], floor))
         score = evaluation.score
         if not job["audit"] or score is None:
             return evaluation
         if floor is not None and self.problem.better(floor, score):
-            return evaluation  # it will not enter
-        reason = self.problem.audit(source, self._sandbox)
-        if not reason:
-            return evaluation
-        return replace(evaluation, verdict="cheating", score=None, scores=(), reason=reason)
+            return replace(evaluation, cut=True)  # not audited, so it must not enter
+        return audited(self.problem, source, self._sandbox, evaluation)
 
 
 def _sound(evaluation: Evaluation) -> Evaluation:

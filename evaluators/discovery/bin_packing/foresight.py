@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evaluators.discovery.base import Evaluation
+from evaluators.discovery.base import Evaluation, not_again
 from evaluators.discovery.bin_packing.instances import Instance
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def audit(
     for instance in cases:
         first = problem.pack(source, sandbox, instance, [])
         if isinstance(first, Evaluation):
-            return f"it does not run again: {first.verdict}: {first.reason}"
+            return not_again(first)
         reason = _other_future(problem, source, sandbox, instance, first, rng)
         reason = reason or _no_future(problem, source, sandbox, instance, first)
         if reason:
@@ -69,7 +69,7 @@ def _other_future(
     items[at:] = rng.choice(instance.items, n - at)
     changed = problem.pack(source, sandbox, replace(instance, items=items), [])
     if isinstance(changed, Evaluation):
-        return f"it fails with other items after item {at}: {changed.verdict}: {changed.reason}"
+        return f"with other items after item {at} {not_again(changed)}"
     return _compare(first[:at], changed[:at], "where other items follow")
 
 
@@ -89,10 +89,12 @@ def _no_future(
         for i, item in enumerate(instance.items[:n].tolist()):
             if outcome.ok:
                 outcome = session.call("place", ([item],))
+            if not outcome.ok:
+                return f"where items come one by one, at item {i}, {not_again(outcome)}"
             value = outcome.value
             named = isinstance(value, list) and len(value) == 1 and type(value[0]) is int
-            if not outcome.ok or not named or not 0 <= value[0] < len(instance.items):
-                said = outcome.reason or str(value)[:LONGEST]
+            if not named or not 0 <= value[0] < len(instance.items):
+                said = str(value)[:LONGEST]
                 return f"it fails at item {i} where items come one by one: {said}"
             where[i] = value[0]
     return _compare(first[:n], where, "where items come one by one")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -197,7 +196,7 @@ def read_instances(path: str | Path) -> list[Instance]:
         ) from error
     try:
         data = json.loads(text, object_pairs_hook=lambda pairs: _unique(pairs, path))
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise BadInput(f"{path}: not JSON: {error}") from error
     wanted = '{name: {"capacity": C, "items": [...]}}'
     if not isinstance(data, dict) or not data:
@@ -227,9 +226,9 @@ def _items(items: Any, capacity: int, place: str) -> np.ndarray:
 
 
 def _whole(value: Any, what: str) -> int:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or value != int(value):
-        raise BadInput(f"{what} must be an integer, not {value!r}")
+    whole = type(value) is int or (type(value) is float and value.is_integer())
+    if not whole:
+        raise BadInput(f"{what} must be an integer, not {repr(value)[:60]}")
     return int(value)
 
 

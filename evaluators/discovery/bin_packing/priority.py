@@ -16,18 +16,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evaluators.discovery.base import Evaluation, Split
+from evaluators.discovery.base import Evaluation, Split, failed
 from evaluators.discovery.bin_packing.instances import Drawn, Given, Instance
 from evaluators.discovery.bin_packing.packing import count, fault
 from evaluators.discovery.bin_packing.problem import (
     BinPacking,
     allowance,
     describe,
-    failed,
     scored,
 )
 from evaluators.discovery.skeleton import in_program
@@ -35,6 +35,10 @@ from evaluators.sandbox.outcome import Limits, Outcome
 
 if TYPE_CHECKING:
     from evaluators.sandbox import Sandbox
+
+FEW = 50
+FEW_LIMITS = Limits(wall=9.0, cpu=3.0)
+"""Every program packs the first FEW items within these limits, before whole instances."""
 
 SKELETON = '''"""Online bin packing: an item goes, on arrival, into the bin it wants most."""
 
@@ -185,6 +189,8 @@ class PriorityProblem(BinPacking):
         digest = hashlib.blake2b(digest_size=16)
         outcomes: list[Outcome] = []
         scores: list[float] = []
+        if endless := self._endless(source, sandbox, cases[0], outcomes):
+            return endless
         for instance in cases:
             made = self.pack(source, sandbox, instance, outcomes)
             if isinstance(made, Evaluation):
@@ -194,6 +200,15 @@ class PriorityProblem(BinPacking):
             if sum(scores) > most:
                 break
         return scored(scores, len(cases), digest.hexdigest(), outcomes)
+
+    def _endless(
+        self, source: str, sandbox: Sandbox, instance: Instance, outcomes: list[Outcome]
+    ) -> Evaluation | None:
+        """How a program times out on the first few items already: the limits of a whole instance
+        are minutes, which one that never ends must not cost. Other failures are not looked at."""
+        few = replace(instance, items=instance.items[:FEW])
+        made = self.pack(source, sandbox, few, outcomes, FEW_LIMITS)
+        return made if isinstance(made, Evaluation) and made.verdict == "timeout" else None
 
     def packings(
         self, source: str, sandbox: Sandbox, split: Split
@@ -207,12 +222,17 @@ class PriorityProblem(BinPacking):
         return packed
 
     def pack(
-        self, source: str, sandbox: Sandbox, instance: Instance, outcomes: list[Outcome]
+        self,
+        source: str,
+        sandbox: Sandbox,
+        instance: Instance,
+        outcomes: list[Outcome],
+        limits: Limits | None = None,
     ) -> np.ndarray | Evaluation:
-        """The program's packing, replayed, or how it failed."""
+        """The program's packing, replayed, or how it failed; `limits` in place of the usual."""
         module, offset = self.parts.compose(source)
         arguments = (instance.items, instance.capacity, self.empty_bins)
-        outcome = sandbox.call(module, "pack", arguments, self.limits)
+        outcome = sandbox.call(module, "pack", arguments, limits or self.limits)
         outcome = in_program(outcome, offset, source)
         outcomes.append(outcome)
         if not outcome.ok:

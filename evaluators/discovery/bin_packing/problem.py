@@ -88,17 +88,6 @@ class BinPacking(DiscoveryProblem):
         return packing.check(self.cases(split), artefact)
 
 
-def failed(outcome: Outcome, reason: str = "") -> Evaluation:
-    """The evaluation of a program whose call did not end well, or whose value is refused."""
-    return Evaluation(
-        verdict="invalid" if outcome.ok else outcome.verdict,
-        reason=reason or outcome.reason,
-        line=outcome.line,
-        cpu=outcome.cpu,
-        memory_mb=outcome.memory_mb,
-    )
-
-
 def scored(
     scores: Sequence[float], many: int, behaviour: str, outcomes: Iterable[Outcome]
 ) -> Evaluation:

@@ -18,14 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evaluators.discovery.base import Evaluation, Split
+from evaluators.discovery.base import Evaluation, Split, failed, not_again
 from evaluators.discovery.bin_packing.instances import Drawn, Given, Instance
 from evaluators.discovery.bin_packing.packing import name_bins
 from evaluators.discovery.bin_packing.problem import (
     BinPacking,
     allowance,
     describe,
-    failed,
     scored,
 )
 from evaluators.discovery.skeleton import in_program
@@ -170,7 +169,7 @@ class TableProblem(BinPacking):
         for _ in range(2):
             made = self._choices(source, sandbox, self.cases("train")[0].capacity, [])
             if isinstance(made, Evaluation):
-                return f"it does not run a second time: {made.verdict}: {made.reason}"
+                return not_again(made)
             tables.append(made)
         same = np.array_equal(tables[0], tables[1])
         return "" if same else "its table differs from call to call, so no score repeats"

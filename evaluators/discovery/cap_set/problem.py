@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evaluators.discovery.base import SPLITS, Check, Direction, DiscoveryProblem, Evaluation, Split
+from evaluators.discovery.base import (
+    SPLITS,
+    Check,
+    Direction,
+    DiscoveryProblem,
+    Evaluation,
+    Split,
+    failed,
+    not_again,
+)
 from evaluators.discovery.cap_set.baselines import BASELINES
 from evaluators.discovery.skeleton import cut, in_program
 from evaluators.errors import UnknownName
@@ -111,13 +120,10 @@ class CapSet(DiscoveryProblem):
     ) -> Evaluation:
         """The size of the greedy cap; `behaviour` is a digest of the cap itself. Nothing is ended
         early: there is one instance."""
-        outcome, cap, reason = self._cap(source, sandbox)
-        if cap is None:
-            verdict = "invalid" if outcome.ok else outcome.verdict
-            return Evaluation(
-                verdict, None, (), reason, outcome.line, cpu=outcome.cpu,
-                memory_mb=outcome.memory_mb,
-            )  # fmt: skip
+        made = self._cap(source, sandbox)
+        if isinstance(made, Evaluation):
+            return made
+        outcome, cap = made
         size = float(len(cap))
         digest = hashlib.blake2b(np.sort(cap).tobytes(), digest_size=16).hexdigest()
         return Evaluation(
@@ -126,18 +132,21 @@ class CapSet(DiscoveryProblem):
 
     def audit(self, source: str, sandbox: Sandbox) -> str:
         """Whether a second run gives the same cap."""
-        first, second = (self._cap(source, sandbox) for _ in range(2))
-        if first[1] is None or second[1] is None:
-            return f"it does not run a second time: {first[2] or second[2]}"
-        same = np.array_equal(first[1], second[1])
+        caps = []
+        for _ in range(2):
+            made = self._cap(source, sandbox)
+            if isinstance(made, Evaluation):
+                return not_again(made)
+            caps.append(made[1])
+        same = np.array_equal(*caps)
         return "" if same else "its cap differs from call to call, so no score repeats"
 
     def artefact(self, source: str, sandbox: Sandbox) -> Any:
         """The cap as a list of vectors."""
-        _, cap, _ = self._cap(source, sandbox)
-        if cap is None:
+        made = self._cap(source, sandbox)
+        if isinstance(made, Evaluation):
             return None
-        digits = np.array(np.unravel_index(cap, (3,) * self.n)).T
+        digits = np.array(np.unravel_index(made[1], (3,) * self.n)).T
         return {"problem": self.name, "verifier": self.version, "vectors": digits.tolist()}
 
     def verify(self, artefact: Any) -> Check:
@@ -146,25 +155,27 @@ class CapSet(DiscoveryProblem):
         reason = fault(vectors, self.n)
         return Check(False, None, reason) if reason else Check(True, float(len(vectors)))
 
-    def _cap(self, source: str, sandbox: Sandbox) -> tuple[Outcome, np.ndarray | None, str]:
+    def _cap(self, source: str, sandbox: Sandbox) -> tuple[Outcome, np.ndarray] | Evaluation:
+        """The program's call and the cap that came of it, or how it failed."""
         module, offset = self.parts.compose(source)
         outcome = sandbox.call(module, "priorities", (self.n,), self.limits)
         outcome = in_program(outcome, offset, source)
         if not outcome.ok:
-            return outcome, None, outcome.reason
+            return failed(outcome)
         value = outcome.value
         if isinstance(value, bool | float):
             value = np.asarray(float(value))
         if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
-            return outcome, None, "priority must return an array of real numbers"
+            return failed(outcome, "priority must return an array of real numbers")
         if value.shape not in ((), (1,), (3**self.n,)):
             wanted = f"that of a coordinate is {(3**self.n,)}"
-            return outcome, None, f"priority returned an array of shape {value.shape}; {wanted}"
+            return failed(outcome, f"priority returned an array of shape {value.shape}; {wanted}")
         values = np.broadcast_to(value.astype(np.float64), (3**self.n,))
         if np.isnan(values).any():
             at = np.unravel_index(int(np.flatnonzero(np.isnan(values))[0]), (3,) * self.n)
-            return outcome, None, f"priority is nan for the vector {[int(d) for d in at]}"
-        return outcome, build(values, self.n), ""
+            return failed(outcome, f"priority is nan for the vector {[int(d) for d in at]}")
+        cap = build(values, self.n)
+        return (outcome, cap) if len(cap) else failed(outcome, "priority is -inf for every vector")
 
 
 def build(priorities: np.ndarray, n: int) -> np.ndarray:

@@ -33,12 +33,13 @@ def read_source(path: str) -> str:
     file = Path(path)
     try:
         return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{path} is not UTF-8 text ({error}); save it as UTF-8") from error
+    except OSError as error:
         others = [p.name for p in file.parent.glob("*.py")] if file.parent.is_dir() else []
-        near = get_close_matches(file.name, others, n=1)
+        near = [] if file.exists() else get_close_matches(file.name, others, n=1)
         hint = f"; did you mean {file.parent / near[0]}?" if near else ""
-        reason = getattr(error, "strerror", None) or error
-        raise BadInput(f"cannot read {path}: {reason}{hint}") from error
+        raise BadInput(f"cannot read {path}: {error.strerror or error}{hint}") from error
 
 
 def execute(path: str, source: str) -> ModuleType:
@@ -56,9 +57,10 @@ def execute(path: str, source: str) -> ModuleType:
     linecache.cache[path] = (len(source), None, source.splitlines(keepends=True), path)
     try:
         exec(compile(source, path, "exec"), module.__dict__)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[module.__name__]
-        hint = ""
+        hint = "; put what ends the program under: if __name__ == '__main__'"
+        hint = hint if isinstance(error, SystemExit) else ""
         if isinstance(error, NameError) and error.name == "evolve":
             hint = "; add: from evaluators.discovery import evolve"
         raise BadInput(

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
-from evaluators.discovery.base import SPLITS, Check, Direction, DiscoveryProblem, Evaluation, Split
+from evaluators.discovery.base import (
+    SPLITS,
+    Check,
+    Direction,
+    DiscoveryProblem,
+    Evaluation,
+    Split,
+    not_again,
+)
 from evaluators.discovery.own import plain
 from evaluators.discovery.own.closure import cut_own
 from evaluators.discovery.own.file import (
@@ -159,7 +167,7 @@ class OwnProblem(DiscoveryProblem):
         for _ in range(2):
             outcome = self._answer(source, sandbox, instance)
             if not outcome.ok:
-                return f"{name}: it does not run again: {outcome.verdict}: {outcome.reason}"
+                return f"{name}: {not_again(outcome)}"
             digest = hashlib.blake2b(digest_size=16)
             plain.digest(outcome.value, digest)
             digests.append(digest.hexdigest())

@@ -108,6 +108,8 @@ GOOD = {"capacity": 10, "items": [3, 4]}
         ({"a": {**GOOD, "items": [None]}}, "item 0 must be an integer"),
         ('{"a": {"capacity": 10, "items": [1, NaN]}}', "item 1 must be an integer, not nan"),
         ('{"a": {"capacity": Infinity, "items": [1]}}', "capacity must be an integer"),
+        ('{"a": {"capacity": 1%s, "items": [1]}}' % ("0" * 400), "capacity must be from 1 to"),
+        ('{"a": {"capacity": 1%s, "items": [1]}}' % ("0" * 5000), "not JSON"),
         ({"a": {**GOOD, "capacity": 0}}, "capacity must be from 1"),
         ({"a": {**GOOD, "capacity": 10**12}}, "capacity must be from 1"),
         (

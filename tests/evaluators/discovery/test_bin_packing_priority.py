@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from evaluators.discovery import load_problem
+from evaluators.discovery.bin_packing import priority
 from evaluators.discovery.bin_packing.foresight import audit
 from evaluators.discovery.bin_packing.priority import PriorityProblem
 from evaluators.discovery.bin_packing.references import REFERENCES, packing_of
 from evaluators.errors import UnknownName
-from evaluators.sandbox import Sandbox
+from evaluators.sandbox import Limits, Sandbox
 from tests.evaluators.discovery.naive import fewest_bins, pack_by_priority
 
 
@@ -165,6 +166,17 @@ def test_fewer_empty_bins_change_nothing_for_the_published_heuristics(sandbox: S
     asks = program("return bins if len(bins) > 100 else -bins")
     assert whole.evaluate(asks, sandbox).scores != few.evaluate(asks, sandbox).scores
     assert whole.fingerprint() != few.fingerprint()
+
+
+def test_a_program_that_never_ends_costs_seconds_however_long_the_instances(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem = load("weibull-100k", train=1, validation=1, held_out=1)
+    assert problem.limits.cpu > 1000
+    monkeypatch.setattr(priority, "FEW_LIMITS", Limits(wall=3.0, cpu=0.3))
+    found = problem.evaluate("def priority(item, bins):\n    while True: pass\n", sandbox)
+    assert (found.verdict, found.score) == ("timeout", None)
+    assert "0.3 s of processor time" in found.reason
 
 
 def test_early_end_is_sound(problem: PriorityProblem, sandbox: Sandbox) -> None:

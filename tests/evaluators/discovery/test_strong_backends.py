@@ -16,8 +16,8 @@ EXAMPLE = str(Path(examples.__file__).parent / "one_machine.py")
 
 SOURCES = [
     ("cap-set:6", {}, "edel-112", 112.0),
-    ("bin-packing:or-1", {"train": 4}, "best-fit", None),
-    ("bin-packing:or-1", {"train": 4, "skeleton": "priority"}, "best-fit", None),
+    ("bin-packing:or-1", {"train": 4, "held_out": 4}, "best-fit", None),
+    ("bin-packing:or-1", {"train": 4, "held_out": 4, "skeleton": "priority"}, "best-fit", None),
     (EXAMPLE, {}, "smith", 0.0),
 ]
 
