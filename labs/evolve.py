@@ -16,6 +16,9 @@ from search.evolve.settings import EvolveSettings
 PAIRS = ("options", "proposer_options", "model_options", "population")
 """Settings that take `name=value` pairs, separated by commas."""
 
+SWITCHES = ("resume", "no_resume", "help")
+"""Flags that take no value."""
+
 DESCRIPTION = (
     "Evolve a program for a discovery problem: reasonlab evolve PROBLEM --evaluations 5000."
     " PROBLEM is a name (bin-packing:weibull-5k, cap-set:6) or a Python file of your own (--check"
@@ -62,21 +65,24 @@ def _typed(where: str, value: Any, kind: Any) -> Any:
 
 
 def spread(argv: Sequence[str]) -> Iterator[str]:
-    """The arguments as tyro wants them: the problem as a flag, `--options a=1,b=2` as `--options a
-    1 b 2`."""
-    current, first = "", True
+    """The arguments as tyro wants them: the problem, the one word that no flag claims, as a flag;
+    `--options a=1,b=2` as `--options a 1 b 2`."""
+    current, free, first = "", True, True
     for word in argv:
         flag, equals, value = word.partition("=")
         if word.startswith("--"):
-            current, first = flag.removeprefix("--").replace("-", "_"), False
+            current = flag.removeprefix("--").replace("-", "_")
+            first = first and current != "problem"
+            free = current in SWITCHES
             yield flag if equals else word
             if not equals:
                 continue
             word = value
-        elif first:
+        elif free and first:
             yield from ("--problem", word)
             first = False
             continue
+        free = current not in PAIRS
         if current in PAIRS:
             for part in split_list(word):
                 if "=" not in part:

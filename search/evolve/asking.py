@@ -18,6 +18,8 @@ from search.evolve.gate import Gate, GatedModel
 from search.evolve.program import Proposal, Proposer, Request
 from search.evolve.record import scope
 
+_NO_CAPS = Budget()  # a proposal's own; those of the run are its parent's
+
 
 @dataclass(frozen=True)
 class Asker:
@@ -57,7 +59,7 @@ class Asker:
         A proposer that answers at once costs nothing: it is asked again, up to `attempts` times in
         all, while what it proposes is `known`. Raises BadInput for an answer that is no proposal.
         """
-        ledger = Ledger(Budget(), parent=self.ledger)
+        ledger = Ledger(_NO_CAPS, parent=self.ledger)
         ctx = self._context(request.k, ledger)
         for attempt in range(attempts):
             turn = Request(request.k, request.problem, request.island, request.parents, attempt,

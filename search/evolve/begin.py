@@ -42,6 +42,12 @@ def begin(
 ) -> Evolution:
     """See `evolve`. Nothing runs yet."""
     allowance = Allowance(**caps)
+    if resume and out is None:
+        raise BadInput("there is nothing to resume without a run folder: name it (out=, --out)")
+    if type(seed) is not int:
+        raise BadInput(f"seed must be a whole number, not {seed!r}")
+    if model is not None and not isinstance(model, LanguageModel):
+        raise BadInput(f"model must be a language model, load_model(…), not {model!r}")
     chosen = proposer_of(proposer)
     asked = getattr(chosen, "model", None) or model
     _check_model(chosen, asked, allowance)

@@ -6,6 +6,7 @@ programs in the same order give the same database, so a run log is all there is 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from heapq import heappush, heapreplace
 from typing import Any, Literal
@@ -79,7 +80,7 @@ class Database:
 
     def scores(self) -> tuple[float | None, ...]:
         """The best score of every island."""
-        return tuple(i.best.program.score if i.best else None for i in self.islands)
+        return tuple(self._bests(range(len(self.islands))).values())
 
     def commit(self, program: Program, size: int) -> Commit:
         """Take in the next program, of so many syntax nodes. A duplicate is only counted.
@@ -89,7 +90,9 @@ class Database:
         if program.k != self.commits:
             raise RuntimeError(f"program {program.k} was committed as number {self.commits}")
         self.commits += 1
-        before = self.scores()
+        homes: Sequence[int] = range(len(self.islands)) if program.k == 0 else (program.island,)
+        renewed = bool(self.settings.reset and program.k and program.k % self.settings.reset == 0)
+        before = self._bests(range(len(self.islands)) if renewed else homes)
         fate: Fate | Literal["no score"] = "no score"
         improved, twin, worth = False, None, self._worth(program)
         if program.duplicate_of is not None:
@@ -98,7 +101,7 @@ class Database:
             kept = replace(program, prompt="", response="")
             member = Member(kept, worth, size)
             other = self.islands[program.island].twin(member)
-            for home in range(len(self.islands)) if program.k == 0 else (program.island,):
+            for home in homes:
                 fate = self.islands[home].enter(member)
             if fate == "duplicate" and other is not None:
                 twin = other.program.k
@@ -108,21 +111,26 @@ class Database:
                 self._rise(member)
         elif program.evaluation is not None and program.evaluation.verdict != "ok":
             self.islands[program.island].failure = replace(program, prompt="", response="")
-        if self.settings.reset and program.k and program.k % self.settings.reset == 0:
+        if renewed:
             self._reset()
         return Commit(fate, twin, improved, self._changes(before))
 
     # -- inside -----------------------------------------------------------------------
 
     def _worth(self, program: Program) -> float | None:
-        """The score with higher as better; None for a program that has none."""
+        """The score with higher as better; None for a program that has none, or that was below the
+        floor it was evaluated with (nobody audited it)."""
         evaluation = program.evaluation
         if evaluation is None or evaluation.verdict != "ok" or evaluation.score is None:
+            return None
+        if evaluation.cut:
             return None
         return self._sign * evaluation.score
 
     def _rise(self, member: Member) -> None:
         """Keep the FINALISTS best programs."""
+        if len(self._top) == FINALISTS and member.rank <= self._top[0][0]:
+            return
         for at, (_, other) in enumerate(self._top):
             if member.behaviour and other.behaviour == member.behaviour:
                 if member.rank > other.rank:
@@ -131,7 +139,7 @@ class Database:
                 return
         if len(self._top) < FINALISTS:
             heappush(self._top, (member.rank, member))
-        elif member.rank > self._top[0][0]:
+        else:
             heapreplace(self._top, (member.rank, member))
 
     def _reset(self) -> None:
@@ -147,11 +155,16 @@ class Database:
             if founder is not None:
                 self.islands[weak].restart(founder)
 
-    def _changes(self, before: tuple[float | None, ...]) -> tuple[tuple[int, Program], ...]:
+    def _bests(self, homes: Iterable[int]) -> dict[int, float | None]:
+        bests = ((home, self.islands[home].best) for home in homes)
+        return {home: best.program.score if best else None for home, best in bests}
+
+    def _changes(self, before: Mapping[int, float | None]) -> tuple[tuple[int, Program], ...]:
         found = []
-        for at, (island, old) in enumerate(zip(self.islands, before, strict=True)):
-            if island.best is not None and island.best.program.score != old:
-                found.append((at, island.best.program))
+        for home, old in before.items():
+            best = self.islands[home].best
+            if best is not None and best.program.score != old:
+                found.append((home, best.program))
         return tuple(found)
 
 

@@ -41,10 +41,11 @@ def evolve(
     `options` for it, or an object. `proposer` is a name in PROPOSERS, a language model, an object,
     or a plain function `(request, rng) -> source`; `model` is for a proposer that asks one. The run
     ends after so many `evaluations` (proposals, duplicates and failures among them), generated
-    `tokens`, `dollars` or `seconds` of this session; what is in flight then is finished. `workers`
-    processes evaluate. Proposal k sees the programs up to k - `window` (default 4 times the
-    workers); the same seed and window give the same run. `population` are fields of
-    `settings.Population` (capacity, selection, temperature, reset, …).
+    `tokens`, `dollars` or `seconds` of this session, or when 10,000 proposals in a row were nothing
+    new; what is in flight then is finished. `workers` processes evaluate. Proposal k sees the
+    programs up to k - `window` (default 4 times the workers); the same seed and window give the
+    same run. `population` are fields of `settings.Population` (capacity, selection, temperature,
+    reset, …).
 
     `out` is a run folder, `resume` goes on with the one that is there: nothing that was answered is
     asked or evaluated again; only the budget may differ. `sandbox` names a back-end. With

@@ -280,10 +280,11 @@ class Loop:
         if commit.twin is not None:
             program = replace(program, duplicate_of=commit.twin)
         self.meter.add(record, program, commit, earlier)
-        if not earlier:
-            self._streak.add(program)
-            if commit.improved:
-                self._improved(program)
+        self._streak.add(program, earlier)
+        if self._streak.dry:
+            self._closed = self._closed or "nothing new"
+        if commit.improved and not earlier:
+            self._improved(program)
         self._follow(program.k)
 
     def _close(self, why: str) -> None:

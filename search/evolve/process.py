@@ -57,6 +57,7 @@ class WorkerProcess:
             [sys.executable, "-P", str(WORKER)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
             env={**os.environ, **single},
+            start_new_session=True,  # Ctrl-C is for this process; a worker ends with its input
         )  # fmt: skip
         assert self._process.stdin is not None and self._process.stdout is not None
         self._to, self._from = self._process.stdin.fileno(), self._process.stdout.fileno()

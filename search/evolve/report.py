@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evaluators.discovery.base import Evaluation
+from evaluators.discovery.base import SPLITS, Evaluation
 from evaluators.intervals import Interval, bootstrap_interval, paired_bootstrap
+from search.evolve.measured import Key
 from search.evolve.program import Program
 from search.evolve.progress import Snapshot
 
@@ -33,7 +34,8 @@ class EvolveReport:
 
     `snapshot` has the verdicts, duplicates, fresh time-outs and retries. `cpu` is processor seconds
     of this session: of this process while it ran, and of the workers' trusted sides; the programs'
-    own is `programs_cpu`. `replaced` workers died or exceeded the problem's patience.
+    own is `programs_cpu`. `replaced` workers died or exceeded the problem's patience. `unscored`
+    says why the best program has no score on a split, or `baseline/NAME` none held out.
     """
 
     problem: str
@@ -46,6 +48,7 @@ class EvolveReport:
     programs_cpu: float
     replaced: int
     backend: str
+    unscored: Mapping[str, str]
 
     def __str__(self) -> str:
         return "\n".join([*self._scores(), "", *self._counts()])
@@ -53,16 +56,18 @@ class EvolveReport:
     def _scores(self) -> list[str]:
         if self.best is None:
             return [f"{self.problem}: no program has a score"]
-        p = self.best
+        p, why = self.best, self.unscored
         lines = [
             f"{self.problem} ({self.direction}), best program {p.k}",
             f"  training    {_number(p.score)}",
-            f"  validation  {_number(p.validation)}",
-            f"  held out    {_interval(self.held_out)}",
+            f"  validation  {_number(p.validation)}{_brackets(why.get('validation'))}",
+            f"  held out    {_interval(self.held_out)}{_brackets(why.get('held-out'))}",
         ]
         for standing in self.baselines:
             gain = f", best is better by {_interval(standing.gain)}" if standing.gain else ""
             lines.append(f"  {standing.name}: held out {_interval(standing.held_out)}{gain}")
+        for who in sorted(why.keys() - set(SPLITS)):
+            lines.append(f"  {who.removeprefix('baseline/')}: held out -{_brackets(why[who])}")
         return lines
 
     def _counts(self) -> list[str]:
@@ -95,8 +100,17 @@ def report_of(run: Evolution) -> EvolveReport:
     held_out = _mean(mine.scores) if mine and mine.scores else None
     return EvolveReport(
         problem.name, problem.direction, run.snapshot(), best, held_out, tuple(standings),
-        *run.spent(),
+        *run.spent(), _unscored(found, best),
     )  # fmt: skip
+
+
+def _unscored(found: Mapping[Key, Evaluation], best: Program | None) -> dict[str, str]:
+    told = {}
+    for (who, split), evaluation in found.items():
+        mine = best is not None and who == str(best.k)
+        if evaluation.score is None and (mine or who.startswith("baseline/")):
+            told[split if mine else who] = evaluation.reason or evaluation.verdict
+    return told
 
 
 def _mean(scores: Sequence[float]) -> Interval:
@@ -109,6 +123,10 @@ def _gain(mine: Evaluation | None, other: Evaluation, direction: str) -> Interva
     ours, theirs = (mine.scores, other.scores) if direction == "maximise" else (
         other.scores, mine.scores)  # fmt: skip
     return paired_bootstrap(ours, theirs, np.random.default_rng(0))
+
+
+def _brackets(text: str | None) -> str:
+    return f" ({text})" if text else ""
 
 
 def _number(value: float | None) -> str:

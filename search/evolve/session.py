@@ -93,6 +93,8 @@ async def run_session(plan: Plan, folder: Path, resume: bool, state: State) -> s
         pool.start()
         try:
             reason = await loop.run(log, past)
+            if failures:  # as the run was ending
+                raise failures[0]
             finishing = asyncio.ensure_future(side.finish(database.finalists))
             loop.on_failure(finishing)
             try:

@@ -77,7 +77,13 @@ class Allowance:
         if all(value is None for value in caps.values()):
             raise BadInput(f"evolve needs an end: set one of {', '.join(caps)}")
         for name, value in caps.items():
-            if value is not None and not value > 0:
+            if value is None:
+                continue
+            kinds = (int,) if name in ("evaluations", "tokens") else (int, float)
+            if not isinstance(value, kinds) or isinstance(value, bool):
+                what = "whole number" if kinds == (int,) else "number"
+                raise BadInput(f"{name} must be a {what}, not {value!r}")
+            if not value > 0:
                 raise BadInput(f"{name} must be more than 0, not {value!r}")
 
 

@@ -96,6 +96,11 @@ class Side:
         if key in self.measured.found:
             return
         answer = await self._answer(Job(source, _nobody, key[1]))
+        if "broken" in answer and key[0] == "0":
+            raise LabError(
+                f"the scorer of {self.problem.name} failed on the {key[1]} instances, for the"
+                f" starting program already: {answer['broken']}; mend it first"
+            )
         evaluation = evaluation_of(answer)
         self.log.append(KIND, who=key[0], split=key[1], evaluation=evaluation.to_row())
         self.measured.found[key] = evaluation

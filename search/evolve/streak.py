@@ -1,4 +1,4 @@
-"""Streak: when so many proposals are lost, the fault is not the programs'."""
+"""Streak: proposals one after the other that came to nothing, and when that is the end."""
 
 from __future__ import annotations
 
@@ -8,21 +8,31 @@ from search.evolve.program import Program
 HOPELESS = 8
 """So many proposals lost at the very beginning of a session, and none there, end it."""
 
+DRY = 10_000
+"""So many proposals in a row without a program that is new end a run: its proposer has run dry."""
+
 
 class Streak:
-    """Counts lost proposals in a row among those committed in this session.
+    """Counts proposals in a row that came to nothing.
 
-    Raises LabError when all of the first HOPELESS (or all there are) were lost, or later at least
-    HOPELESS and two windows one after the other: a server that is down must not eat a night.
+    Raises LabError when, of those committed in this session, all of the first HOPELESS (or all
+    there are) were lost, or later at least HOPELESS and two windows one after the other: a server
+    that is down must not eat a night. `dry` when DRY in a row, of earlier sessions too, brought no
+    program that had to be evaluated: a run that only time ends must not fill the disk.
     """
 
     def __init__(self, window: int, last: int | None) -> None:
         self._long, self._last = max(HOPELESS, 2 * window), last
-        self._committed = self._lost = 0
+        self._committed = self._lost = self._known = 0
 
-    def add(self, program: Program) -> None:
-        """Count a committed program."""
-        if program.k == 0:
+    @property
+    def dry(self) -> bool:
+        return self._known >= DRY
+
+    def add(self, program: Program, earlier: bool) -> None:
+        """Count a committed program; `earlier`: of a session before this one."""
+        self._known = 0 if program.evaluation is not None else self._known + 1
+        if earlier or program.k == 0:
             return
         self._committed += 1
         self._lost = self._lost + 1 if program.lost else 0

@@ -34,9 +34,14 @@ def test_flags_become_settings() -> None:
     )  # fmt: skip
 
 
-def test_the_problem_may_be_a_flag_or_the_first_word() -> None:
+def test_the_problem_may_be_a_flag_or_the_word_that_no_flag_claims() -> None:
     assert list(spread(["cap-set:4", "--seed", "3"])) == ["--problem", "cap-set:4", "--seed", "3"]
     assert list(spread(["--problem", "cap-set:4"])) == ["--problem", "cap-set:4"]
+    for before in (["--seed", "3"], ["--seed=3"], ["--options", "a=1,b=2", "--seed", "3"],
+                   ["--resume"]):  # fmt: skip
+        told = list(spread([*before, "cap-set:4", "--out", "x"]))
+        assert told[-4:] == ["--problem", "cap-set:4", "--out", "x"]
+    assert list(spread(["--options", "a=1", "b=2"])) == ["--options", "a", "1", "b", "2"]
 
 
 def test_toml_and_flags_on_top(tmp_path: Path) -> None:
@@ -138,13 +143,15 @@ def test_ctrl_c_keeps_the_run_and_says_how_to_go_on(tmp_path: Path) -> None:
     out = tmp_path / "run"
     argv = [sys.executable, "-m", "labs.cli", "evolve", "cap-set:4", "--seconds", "300",
             "--workers", "1", "--out", str(out)]  # fmt: skip
-    process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
     end = time.monotonic() + 60
     while time.monotonic() < end and not (
         (out / "events.jsonl").exists() and (out / "events.jsonl").read_text().count('"k":') > 20
     ):
         time.sleep(0.05)
-    os.kill(process.pid, signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole group
     _, error = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "continue with: reasonlab evolve cap-set:4 --seconds 300" in error

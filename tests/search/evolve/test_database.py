@@ -61,6 +61,15 @@ def test_a_program_that_was_cut_does_not_enter_and_is_no_failure() -> None:
     assert database.islands[1].failure is None
 
 
+def test_below_its_floor_a_program_does_not_enter_an_island_that_was_reset_meanwhile() -> None:
+    database = filled([0.0, 10, 20, 30, 40, 11, 21, 31, 41], reset=8)
+    below = Program(9, "x", 1, (), "test", Evaluation("ok", 99.0, (99.0,), cut=True))
+    commit = database.commit(below, 5)
+    assert (commit.fate, commit.improved, commit.changes) == ("no score", False, ())
+    assert 9 not in [m.program.k for m in database.islands[1].members]
+    assert 9 not in [p.k for p in database.finalists]
+
+
 def test_programs_come_in_order_of_their_numbers() -> None:
     with pytest.raises(RuntimeError, match="committed as number 1"):
         filled([1.0]).commit(program(2, 1.0), 5)

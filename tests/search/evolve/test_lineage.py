@@ -69,6 +69,20 @@ def test_the_report_compares_the_best_with_the_baselines_in_pairs() -> None:
     assert "10 programs (10 ok)" in text
 
 
+def test_the_report_says_why_a_score_is_missing() -> None:
+    class Half(WithBaselines):
+        def evaluate(self, source, sandbox, split="train", floor=None):
+            if split == "held-out" and source == number(9):
+                raise ValueError("it broke")
+            if source == self.baselines["broken"]:
+                raise ValueError("a bad baseline")
+            return super().evaluate(source, sandbox, split, floor)
+
+    text = str(run(Half(), lambda r, rng: r.k, evaluations=9).report)
+    assert "  validation  7.5\n  held out    - (the scorer failed: it broke)\n" in text
+    assert "  broken: held out - (the scorer failed: a bad baseline)\n" in text
+
+
 def test_where_less_is_better_a_gain_is_still_positive() -> None:
     class Down(WithBaselines):
         direction = "minimise"

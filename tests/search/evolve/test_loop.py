@@ -14,7 +14,7 @@ from evaluators.errors import BadInput, LabError
 from reasoning import runlog
 from reasoning.runlog import read_events
 from search import evolve
-from search.evolve import session
+from search.evolve import session, streak
 from search.evolve.lineage import programs_of
 from search.evolve.program import Proposal
 
@@ -245,6 +245,31 @@ def test_without_an_end_it_is_refused() -> None:
         run(evaluations=0)
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [({"evaluations": 2.5}, "evaluations must be a whole number, not 2.5"),
+     ({"evaluations": True}, "evaluations must be a whole number"),
+     ({"seconds": "60"}, "seconds must be a number, not '60'"), ({"seed": "x"}, "seed must be"),
+     ({"model": "tiny"}, r"model must be a language model, load_model\(…\), not 'tiny'"),
+     ({"resume": True}, "nothing to resume without a run folder")],
+    ids=["half", "truth", "text", "seed", "model", "resume"],
+)  # fmt: skip
+def test_wrong_settings_are_refused_before_anything_runs(options, told: str) -> None:
+    with pytest.raises(BadInput, match=told):
+        run(**options)
+
+
+def test_a_scorer_that_fails_beside_the_search_is_told_at_once() -> None:
+    class NoValidation(Numbers):
+        def evaluate(self, source, sandbox, split="train", floor=None):
+            if split == "validation":
+                raise ValueError("no such instance")
+            return super().evaluate(source, sandbox, split, floor)
+
+    with pytest.raises(LabError, match=r"failed on the validation instances.* no such instance"):
+        evolve(NoValidation(), Script(climb), evaluations=20, progress=False, **SMALL)
+
+
 def test_evaluations_count_proposals() -> None:
     evolution = run(evaluations=17)
     assert len(programs(evolution)) == 18
@@ -257,6 +282,23 @@ def test_seconds_end_it_and_what_is_in_flight_is_finished() -> None:
     snapshot = evolution.snapshot()
     assert snapshot.stopped_by == "seconds"
     assert snapshot.committed == snapshot.proposed + 1 == len(programs(evolution))
+
+
+@pytest.mark.parametrize("made", [lambda r, rng: 0, none], ids=["known", "nothing"])
+def test_a_proposer_that_has_run_dry_ends_the_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, made
+) -> None:
+    monkeypatch.setattr(streak, "DRY", 60)
+
+    def dries(request, rng):
+        return request.k if request.k < 10 else made(request, rng)
+
+    options = {"made": dries, "evaluations": None, "seconds": 60.0}
+    evolution = run(out=tmp_path / "run", **options)
+    assert evolution.snapshot().stopped_by == "nothing new"
+    assert evolution.snapshot().committed == 10 + 60 + 8 - 1  # what was in flight too
+    again = run(out=tmp_path / "run", resume=True, **options).snapshot()
+    assert (again.stopped_by, again.earlier, again.committed) == ("nothing new", 77, 77)
 
 
 def test_endless_duplicates_do_not_block_the_loop() -> None:

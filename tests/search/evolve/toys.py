@@ -188,7 +188,10 @@ class FakePool:
     def answer(self, job: Any) -> dict[str, Any]:
         if job.artefact:
             return {"artefact": self.problem.artefact(job.source, self.sandbox), "cpu": 0.0}
-        evaluation = self.problem.evaluate(job.source, self.sandbox, job.split, job.floor)
+        try:
+            evaluation = self.problem.evaluate(job.source, self.sandbox, job.split, job.floor)
+        except ValueError as error:
+            return {"broken": str(error), "retried": False, "cpu": 0.0}
         if job.audit and evaluation.score is not None:
             reason = self.problem.audit(job.source, self.sandbox)
             evaluation = Evaluation("cheating", reason=reason) if reason else evaluation
