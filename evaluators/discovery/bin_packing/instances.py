@@ -72,9 +72,9 @@ def weibull(rng: np.random.Generator, n: int) -> np.ndarray:
 FAMILIES: dict[str, Family] = {
     "or-1": Family(1, 120, 150, (160, 160, 160), uniform),
     "or-2": Family(2, 250, 150, (80, 80, 80), uniform),
-    "or-3": Family(3, 500, 150, (40, 40, 40), uniform),
+    "or-3": Family(3, 500, 150, (100, 100, 60), uniform),
     "or-4": Family(4, 1000, 150, (20, 40, 40), uniform),
-    "weibull-5k": Family(5, 5_000, 100, (12, 24, 32), weibull),
+    "weibull-5k": Family(5, 5_000, 100, (32, 40, 32), weibull),
     "weibull-10k": Family(6, 10_000, 100, (8, 16, 32), weibull),
     "weibull-100k": Family(7, 100_000, 100, (2, 4, 32), weibull),
 }
