@@ -147,7 +147,7 @@ class Pool:
         if "failed" in answer:
             raise LabError(
                 f"a worker for {self.problem.name} could not start: {answer['failed']}"
-                + ("" if answer["kind"] in ("NoSandbox", "BadInput") else f" ({answer['kind']})")
+                + (f" ({answer['kind']})" if answer["kind"] else "")
             )
         seat.began = time.monotonic()
         if "ready" in answer:

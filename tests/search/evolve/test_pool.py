@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -21,6 +22,7 @@ from reasoning.runlog import read_events
 from search import evolve
 from search.evolve.lineage import programs_of
 from search.evolve.pool import Pool
+from search.evolve.worker import Bench
 
 pytestmark = pytest.mark.filterwarnings("ignore::evaluators.sandbox.WeakSandbox")
 
@@ -82,6 +84,33 @@ def test_a_program_that_the_audit_catches_has_no_score() -> None:
     assert evolution.best.k == 12
 
 
+class Plain(Numbers):
+    """Scores whatever the floor is, and counts its audits."""
+
+    audits = 0
+
+    def evaluate(self, source, sandbox, split="train", floor=None):
+        return super().evaluate(source, sandbox, split)
+
+    def audit(self, source, sandbox):
+        self.audits += 1
+        return ""
+
+
+@pytest.mark.parametrize(
+    ("floor", "audit", "cut", "audits"),
+    [(50.0, True, True, 0), (2.0, True, False, 1), (None, True, False, 1), (50.0, False, False, 0)],
+    ids=["below", "above", "room", "side job"],
+)
+def test_what_was_not_audited_says_that_it_may_not_enter(
+    floor: float | None, audit: bool, cut: bool, audits: int
+) -> None:
+    bench = Bench(Plain(), "process")
+    job = {"id": 1, "source": number(9), "split": "train", "floor": floor, "audit": audit}
+    told = json.loads(bench.answer(job))["evaluation"]
+    assert (told["score"], told["cut"], bench.problem.audits) == (8.0, cut, audits)
+
+
 def test_workers_that_only_die_end_the_run() -> None:
     with pytest.raises(LabError, match="died one after the other"):
         run(Numbers(act=dict.fromkeys(range(1, 99), "die")), evaluations=50)
@@ -106,7 +135,7 @@ def test_the_weak_back_end_warns_once_and_is_on_every_record() -> None:
 
 
 def test_a_sandbox_that_does_not_exist_is_named() -> None:
-    with pytest.raises(LabError, match="jail"):
+    with pytest.raises(LabError, match=r"'jail'. Known: bwrap, landlock, process.$"):
         evolve(Numbers(), Script(lambda r, rng: 1), evaluations=3, sandbox="jail", progress=False)
 
 
