@@ -24,9 +24,9 @@ class Evaluation:
 
     `score` is the mean of `scores` (one an instance, in the split's order, in the problem's own
     unit); None unless every instance was scored: a program that fails has no score. `cut` says that
-    it was ended early because it could not reach the floor it was given. `behaviour` is a digest
-    of what the program returned: equal digests, equal behaviour. `line` counts in the program's
-    source; `cpu` (seconds) and `memory_mb` are the program's own.
+    it could not reach the floor it was given, so it was ended early or not audited. `behaviour` is
+    a digest of what the program returned: equal digests, equal behaviour. `line` counts in the
+    program's source; `cpu` (seconds) and `memory_mb` are the program's own.
     """
 
     verdict: Ending
