@@ -130,15 +130,26 @@ def advice(argv: Sequence[str], settings: Mapping[str, Any]) -> str:
     return f"continue with: reasonlab evolve {shlex.join(again)}"
 
 
+def _check(file: str, argv: Sequence[str]) -> int:
+    from evaluators.discovery import check
+    from evaluators.sandbox import Sandbox
+
+    rest, backend = take(argv, "--sandbox")
+    if rest:
+        raise BadInput(f"--check FILE goes with --sandbox NAME alone, not with {shlex.join(rest)}")
+    if backend is None:
+        print(check(file))
+    else:
+        with Sandbox(backend) as sandbox:
+            print(check(file, sandbox))
+    return 0
+
+
 def run(argv: list[str]) -> int:
     """The command: evolve, print the best program and what the run came to."""
     rest, own = take(argv, "--check")
     if own is not None:
-        from evaluators.discovery import check
-
-        _, sandbox = take(rest, "--sandbox")
-        print(check(own, sandbox))
-        return 0
+        return _check(own, rest)
     settings = settings_of(argv)
     from search.evolve.settings import evolve_from
 

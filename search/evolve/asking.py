@@ -93,6 +93,11 @@ class Asker:
             )
         if answer.source is not None and not isinstance(answer.source, str):
             raise BadInput(f"proposer {self.proposer.name!r}: source must be text or None")
+        if not all(type(k) is int and 0 <= k < request.k for k in answer.parents):
+            raise BadInput(
+                f"proposer {self.proposer.name!r}: parents must be numbers of earlier programs"
+                f" (request.parents[i].k), not {answer.parents!r}"
+            )
         if answer.parents and answer.origin:
             return answer
         return Proposal(

@@ -1,7 +1,8 @@
 """Once: no program is evaluated twice. What has a known syntax is not; what is in flight is shared.
 
 Among proposals of the same syntax the one with the smallest number is evaluated and the others are
-its duplicates, whichever of them arrived first.
+its duplicates, whichever of them arrived first. (Where a later one arrived first and had another
+floor, the program is evaluated again: who is quicker must make no difference.)
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ AHEAD = 2
 
 _WEAK = "the back-end 'process' does not isolate: the programs can read and write what you can"
 _TICK = 0.5  # seconds between two looks at the clock
+_START = 60.0  # seconds that a worker may take to start, beside the problem's patience
 _DEATHS = 5  # workers that die one after the other without an answer: the fault is not the jobs'
 
 
@@ -161,6 +162,7 @@ class Pool:
         if number != answer["id"]:
             raise RuntimeError(f"a worker answered job {answer['id']}, not {number}")
         self.cpu += answer["cpu"]
+        answer["retried"] = answer["retried"] or job.deaths > 0
         self._deal()
         job.done(answer)
 
@@ -183,7 +185,7 @@ class Pool:
         self._deal()
         if lost is not None:
             why = f"its worker died twice: {reason}"
-            lost.done(self._without_worker(Evaluation("sandbox_died", reason=why)))
+            lost.done(_without_worker(Evaluation("sandbox_died", reason=why), retried=True))
 
     def _replace(self, seat: _Seat) -> None:
         seat.process.kill()
@@ -196,20 +198,24 @@ class Pool:
     def _look(self) -> None:
         patience = self.problem.patience
         for seat in list(self._seats):
-            if seat.jobs and time.monotonic() - seat.began > patience + (not seat.ready) * patience:
+            allowed = patience if seat.ready else patience + _START
+            if seat.jobs and time.monotonic() - seat.began > allowed:
                 self._overdue(seat)
         self._tick()
 
     def _overdue(self, seat: _Seat) -> None:
         patience = self.problem.patience
         if not seat.ready:
-            raise LabError(f"a worker for {self.problem.name} did not start in {2 * patience:g} s")
+            raise LabError(
+                f"a worker for {self.problem.name} did not start in {_START + patience:g} s"
+            )
         (_, job), *rest = seat.jobs
         self._replace(seat)
         self._waiting.extendleft(reversed([job for _, job in rest]))
         self._deal()
         why = f"its evaluation did not end within {patience:g} s (the problem's patience)"
-        job.done(self._without_worker(Evaluation("timeout", reason=why)))
+        job.done(_without_worker(Evaluation("timeout", reason=why), retried=job.deaths > 0))
 
-    def _without_worker(self, evaluation: Evaluation) -> dict[str, Any]:
-        return {"evaluation": asdict(evaluation), "retried": True, "cpu": 0.0}
+
+def _without_worker(evaluation: Evaluation, retried: bool) -> dict[str, Any]:
+    return {"evaluation": asdict(evaluation), "retried": retried, "cpu": 0.0}

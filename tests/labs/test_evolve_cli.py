@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from evaluators.errors import BadInput, LabError, UnknownName
+from evaluators.sandbox import WeakSandbox
 from labs.cli import main
 from labs.evolve import read_config, settings_of, spread
 from search.evolve.settings import EvolveSettings
@@ -137,6 +138,11 @@ def test_a_problem_of_ones_own_is_checked(capsys: pytest.CaptureFixture[str]) ->
     example = Path(evaluators.discovery.__file__).parent / "examples" / "one_machine.py"
     assert main(["evolve", "--check", str(example)]) == 0
     assert capsys.readouterr().out.strip()
+    with pytest.warns(WeakSandbox):
+        assert main(["evolve", "--sandbox", "process", "--check", str(example)]) == 0
+    assert "ready: reasonlab evolve" in capsys.readouterr().out
+    assert main(["evolve", "--check", str(example), "--evaluations", "5"]) == 2
+    assert "not with --evaluations 5" in capsys.readouterr().err
 
 
 def test_ctrl_c_keeps_the_run_and_says_how_to_go_on(tmp_path: Path) -> None:

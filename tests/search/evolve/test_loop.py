@@ -192,6 +192,12 @@ def test_failures_are_counted_and_never_enter_or_become_parents() -> None:
     assert any(r.failure is not None and r.failure.k in range(20, 40) for r in script.requests)
 
 
+@pytest.mark.parametrize("parents", [(99,), (-1,), ("0",), (1,)], ids=str)
+def test_parents_that_are_no_earlier_programs_are_refused(parents) -> None:
+    with pytest.raises(BadInput, match="parents must be numbers of earlier programs"):
+        run(made=lambda r, rng: Proposal(number(5), parents), evaluations=1)
+
+
 def test_a_proposer_without_a_program_says_why() -> None:
     evolution = run(made=none, evaluations=5)
     assert evolution.snapshot().verdicts == {"ok": 1, "no source": 5}

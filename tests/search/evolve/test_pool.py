@@ -41,7 +41,7 @@ def test_a_worker_that_dies_is_replaced_and_its_program_is_evaluated(tmp_path: P
     assert set(verdicts(evolution).values()) == {"ok"}
     notes = (tmp_path / "notes").read_text().splitlines()
     assert notes.count("train 5") == 2
-    assert evolution.report.replaced == 1
+    assert evolution.report.replaced == 1 and evolution.snapshot().retried == 1
 
 
 def test_a_program_whose_workers_die_twice_has_no_score_and_the_others_do(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_a_scorer_that_hangs_is_a_time_out_and_its_worker_is_replaced(tmp_path: 
     evolution = run(Numbers(act={5: "hang"}, patience=1.0), out=tmp_path / "run")
     found = verdicts(evolution)
     assert found.pop(5) == "timeout" and set(found.values()) == {"ok"}
-    assert evolution.snapshot().timeouts == 1
+    assert (evolution.snapshot().timeouts, evolution.snapshot().retried) == (1, 0)
     again = run(Numbers(act={5: "hang"}, patience=1.0), out=tmp_path / "run", resume=True)
     assert verdicts(again)[5] == "timeout"  # read from the log, not waited for again
     assert again.snapshot().timeouts == 0
