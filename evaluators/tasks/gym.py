@@ -8,6 +8,7 @@ the answer's text. Scores lie in 0..1; only the full score passes.
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -27,31 +28,20 @@ from evaluators.code.shipped import shipped
 from evaluators.errors import BadInput, CannotJudge, LabError, UnknownName
 from evaluators.problem import Problem
 from evaluators.sandbox import Limits, Sandbox
-from evaluators.tasks import gym_scorer
+from evaluators.tasks import gym_child, gym_scorer
 from evaluators.tasks.base import END_THINK, THINK, Dialect, Format, Task
-from evaluators.tasks.gym_child import SPLITS
 from evaluators.verdict import Knows, Verdict
 
-LIMITS = Limits(wall=5.0, cpu=5.0, memory_mb=1024)
-"""What scoring one answer may use: some scorers simplify formulas."""
+LIMITS = Limits(wall=15.0, cpu=5.0, memory_mb=1024)
+"""What scoring one answer may use: some scorers simplify formulas. The wall limit is for those that
+sleep; on a busy machine a right answer must not run into it."""
 
 MAX_CHARS = 20_000
 """Longer answers are refused."""
 
 PROGRAM = shipped(crossing, gym_scorer)
-STUBS = """
-import sys, types
-for name in (
-    "matplotlib", "matplotlib.pyplot", "matplotlib.animation", "matplotlib.collections",
-    "mpl_toolkits", "mpl_toolkits.mplot3d",
-):
-    sys.modules[name] = stub = types.ModuleType(name)
-    above, _, last = name.rpartition(".")
-    if above:
-        setattr(sys.modules[above], last, stub)
-stub.Axes3D = None
-"""
-"""The package imports matplotlib, which wants a folder to write to, and draws nothing to score."""
+BEFORE = f"{inspect.getsource(gym_child.stand_in)}\n\nstand_in()\n"
+"""What the sandbox runs ahead of the package: matplotlib would want a folder to write to."""
 
 INSTALL = "pip install 'reasoning-lab[gym]'"
 _MARK = re.compile(r"^[*_# \t]*(?:final[ \t]+)?answer[*_ \t]*:[*_]*[ \t]*", re.I | re.M)
@@ -87,13 +77,15 @@ class GymVerifier:
             reason = f"the scorer ended by {outcome.verdict}: {outcome.reason}"
             return Verdict(0.0, False, answer, reason, seconds)
         score = outcome.value
+        if score == -1.0:
+            raise CannotJudge(f"problem {problem.id}: its scorer gives any answer the full score")
         if type(score) is not float or not 0 <= score <= 1:
             raise CannotJudge(f"problem {problem.id}: the scorer said {score!r}, not 0..1")
         return Verdict(score, score == 1, answer, f"score {score:g}", seconds)
 
 
 def _sandbox(backend: str | None) -> Sandbox:
-    return Sandbox(backend, LIMITS, ("numpy", "reasoning_gym"), before=STUBS)
+    return Sandbox(backend, LIMITS, ("numpy", "reasoning_gym"), before=BEFORE)
 
 
 def answer_of(text: str) -> str | None:
@@ -157,8 +149,8 @@ def load(
     `config` are the generator's options, `sandbox` names the back-end that scores. Raises BadInput
     for an option, UnknownName for a task or split, LabError where the package is missing.
     """
-    if split not in SPLITS:
-        raise UnknownName("split", split, SPLITS)
+    if split not in gym_child.SPLITS:
+        raise UnknownName("split", split, gym_child.SPLITS)
     if n == 0 and not path:
         return Gym("gym", sandbox=sandbox)
     if not path:

@@ -29,6 +29,9 @@ _FAR = {
 }  # fmt: skip
 _eval = eval
 
+NONSENSE = "no answer to this"
+"""An answer that is right nowhere."""
+
 
 class Refused(Exception):
     """A text that is no literal and no formula."""
@@ -69,10 +72,16 @@ def guard() -> None:
 
 
 def score(name: str, config: dict[str, Any], entry: str, answer: str) -> float:
-    """The package's own score of an answer."""
+    """The package's own score of an answer; -1 where any other would have the full score too."""
     import reasoning_gym
 
     data = reasoning_gym.create_dataset(name, seed=0, size=1, **config)
     known = loads(entry)
     guard()
-    return float(data.score_answer(answer, known))
+    found = float(data.score_answer(answer, known))
+    if found == 1 and answer != NONSENSE:
+        try:
+            return -1.0 if float(data.score_answer(NONSENSE, known)) == 1 else found
+        except Exception:  # it breaks down on nonsense, so it reads the answer
+            return found
+    return found

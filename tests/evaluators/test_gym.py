@@ -35,6 +35,12 @@ def test_its_own_answer_has_the_full_score_in_every_dress(task):
             assert (verdict.score, verdict.passed) == (1.0, True), verdict
 
 
+def test_a_scorer_that_passes_any_answer_judges_nothing(strong):
+    task = load_task("gym:game_of_life_halting", n=1, sandbox=strong)
+    with pytest.raises(CannotJudge, match="any answer the full score"):
+        task.verifier.check(task.problems[0], "Answer: perhaps")
+
+
 HOSTILE = [
     "__import__('os').getpid()",
     "__import__('sys')._getframe(1).f_locals['entry']['answer']",
@@ -76,12 +82,12 @@ def gym_pool(make):
 
 
 def test_a_seed_means_the_same_problems_and_splits_share_none():
-    def questions(split: str, seed: int) -> list[str]:
-        task = load_task("gym:word_ladder", split=split, n=3, seed=seed)
+    def questions(seed: int) -> list[str]:
+        task = load_task("gym:word_ladder", n=3, seed=seed)
         return [problem.fields["question"] for problem in task.problems]
 
-    first = questions("test", 3)
-    assert first == questions("test", 3) != questions("test", 4)
+    first = questions(3)
+    assert first == questions(3) != questions(4)
     few = {"min_terms": 2, "max_terms": 2, "min_digits": 1, "max_digits": 1}
     drawn = {
         split: {p.fields["question"] for p in load_task("gym:chain_sum", split, 25, **few).problems}
