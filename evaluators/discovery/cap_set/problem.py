@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evaluators.discovery.arithmetic import is_arithmetic
 from evaluators.discovery.base import (
     SPLITS,
     Check,
@@ -132,6 +133,8 @@ class CapSet(DiscoveryProblem):
 
     def audit(self, source: str, sandbox: Sandbox) -> str:
         """Whether a second run gives the same cap."""
+        if is_arithmetic(source):
+            return ""
         caps = []
         for _ in range(2):
             made = self._cap(source, sandbox)
