@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import fields
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from evaluators.errors import UnknownName
+from search.evolve.settings import Population
 
 if TYPE_CHECKING:
     from evaluators.discovery.base import DiscoveryProblem
@@ -54,6 +59,10 @@ def evolve(
     """
     from search.evolve.begin import begin
 
+    known = {*signature(evolve).parameters, *(field.name for field in fields(Population))}
+    for name in population:
+        if name not in known:
+            raise UnknownName("argument of evolve", name, known)
     run = begin(
         problem, proposer,
         caps={"evaluations": evaluations, "tokens": tokens, "dollars": dollars, "seconds": seconds},

@@ -57,7 +57,7 @@ class Population:
         names = [field.name for field in fields(cls)]
         for name in options:
             if name not in names:
-                raise UnknownName("setting of evolve", name, names)
+                raise UnknownName("setting of the population", name, names)
         return cls(**options)
 
 
@@ -135,9 +135,12 @@ def evolve_from(
         model_options: dict[str, Any] = dict(settings.model_options)
         model = load_model(settings.model, **model_options)
     population: dict[str, Any] = dict(settings.population)
+    Population.of(population)
+    islands = population.pop("islands", None)
+    islands = islands if settings.islands is None else settings.islands
     return evolve(
         settings.problem, proposer, evaluations=settings.evaluations, tokens=settings.tokens,
-        dollars=settings.dollars, seconds=settings.seconds, islands=settings.islands,
+        dollars=settings.dollars, seconds=settings.seconds, islands=islands,
         workers=settings.workers, seed=settings.seed, out=settings.out, resume=settings.resume,
         model=model, window=settings.window, sandbox=settings.sandbox, options=settings.options,
         progress=progress, wait=wait, **population,

@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 from toys import FakePool, Numbers, Script, climb, facts, none, number, value
 
-from evaluators.errors import BadInput, LabError
+from evaluators.errors import BadInput, LabError, UnknownName
 from reasoning import runlog
 from reasoning.runlog import read_events
 from search import evolve
 from search.evolve import session, streak
 from search.evolve.lineage import programs_of
 from search.evolve.program import Proposal
+from search.evolve.settings import EvolveSettings, evolve_from
 
 pytestmark = pytest.mark.usefixtures("in_process")
 
@@ -263,6 +264,24 @@ def test_without_an_end_it_is_refused() -> None:
 def test_wrong_settings_are_refused_before_anything_runs(options, told: str) -> None:
     with pytest.raises(BadInput, match=told):
         run(**options)
+
+
+def test_a_misspelt_argument_is_told_with_what_was_meant() -> None:
+    with pytest.raises(UnknownName, match=r"argument of evolve 'worker'. Did you mean 'workers'"):
+        run(worker=3)
+    with pytest.raises(UnknownName, match="setting of the population 'workers'"):
+        evolve_from(EvolveSettings(evaluations=3, population={"workers": 3}))
+
+
+@pytest.mark.parametrize(("flag", "count"), [(None, 5), (2, 2)])
+def test_islands_may_be_named_with_the_population_and_their_own_flag_wins(flag, count) -> None:
+    settings = EvolveSettings(
+        "cap-set:3", evaluations=1, islands=flag, population={"islands": 5}, workers=1
+    )
+    run = evolve_from(settings, progress=False, wait=False)
+    run.stop()
+    assert run.plan.population.islands == count
+    run.wait(20)
 
 
 def test_a_scorer_that_fails_beside_the_search_is_told_at_once() -> None:
