@@ -11,14 +11,14 @@ from __future__ import annotations
 import ast
 
 FUNCTIONS = frozenset(
-    "abs absolute add any all arange argmax argmin argsort array asarray broadcast_to ceil clip"
+    "abs absolute add any all arange argmax argmin argsort array asarray broadcast_to ceil clip"  # noqa: SIM905
     " concatenate copysign cos count_nonzero cross cumprod cumsum diff divide dot equal exp expm1"
     " fabs flip float_power floor floor_divide fmax fmin fmod full full_like greater greater_equal"
     " hypot invert isfinite isinf isnan less less_equal log log10 log1p log2 logical_and"
     " logical_not logical_or logical_xor matmul max maximum mean median min minimum mod multiply"
     " negative not_equal ones ones_like outer pi inf power prod remainder reshape rint roll round"
     " select sign sin sort sqrt square stack std subtract sum tan tanh tile transpose trunc var"
-    " where zeros zeros_like float64 int64 bool_ astype shape ndim size T".split()  # noqa: SIM905
+    " where zeros zeros_like float64 int64 bool_ astype shape ndim size T".split()
 )
 BUILTINS = frozenset(
     "abs bool enumerate float int len max min pow range round sum zip".split()  # noqa: SIM905
