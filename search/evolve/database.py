@@ -69,9 +69,10 @@ class Database:
         return k % len(self.islands)
 
     def floor(self, island: int) -> float | None:
-        """The score below which a program cannot enter the island; None while there is room."""
+        """The score below which a program of any size cannot enter the island; None while there is
+        room."""
         worst = self.islands[island].floor
-        return None if worst is None else worst.program.score
+        return None if worst is None else self._sign * worst.fitness
 
     @property
     def finalists(self) -> list[Program]:
@@ -99,7 +100,7 @@ class Database:
             fate = "duplicate"
         elif worth is not None:
             kept = replace(program, prompt="", response="")
-            member = Member(kept, worth, size)
+            member = Member(kept, worth, size, self.settings.parsimony)
             other = self.islands[program.island].twin(member)
             for home in homes:
                 fate = self.islands[home].enter(member)

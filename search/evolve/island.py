@@ -21,11 +21,13 @@ Fate = Literal["entered", "duplicate", "weak"]
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A program on an island: what it is worth (higher is better) and its size (syntax nodes)."""
+    """A program on an island: what it is worth (higher is better), its size (syntax nodes), and
+    the share of its worth that each node costs it among the others."""
 
     program: Program
     worth: float
     size: int
+    parsimony: float = 0.0
 
     @property
     def signature(self) -> tuple[float, ...]:
@@ -42,9 +44,18 @@ class Member:
         """Better programs rank higher; of equally good ones the shorter, then the older."""
         return self.worth, -self.size, -self.program.k
 
+    @property
+    def standing(self) -> tuple[float, int, int]:
+        """The rank on the island, where length costs."""
+        return self.fitness, -self.size, -self.program.k
+
+    @property
+    def fitness(self) -> float:
+        return self.worth - self.parsimony * self.size * abs(self.worth)
+
 
 class Island:
-    """Programs in order of rank, grouped by signature, no two with the same behaviour."""
+    """Programs in order of standing, grouped by signature, no two with the same behaviour."""
 
     def __init__(self, settings: Population) -> None:
         self.settings = settings
@@ -53,12 +64,12 @@ class Island:
         self.registered = 0
         self.failure: Program | None = None
         self._behaviours: dict[str, Member] = {}
+        self._best: Member | None = None
 
     @property
     def best(self) -> Member | None:
         """The member of the highest rank."""
-        last = self.members[-1:]  # one step: other threads look here too
-        return last[0] if last else None
+        return self._best
 
     @property
     def floor(self) -> Member | None:
@@ -78,10 +89,12 @@ class Island:
                 return "duplicate"
             self._remove(twin)
         elif (floor := self.floor) is not None:
-            if member.rank < floor.rank:
+            if member.standing < floor.standing:
                 return "weak"
             self._remove(floor)
-        insort(self.members, member, key=_rank)
+        insort(self.members, member, key=_standing)
+        if self._best is None or member.rank > self._best.rank:
+            self._best = member
         self.clusters.setdefault(member.signature, []).append(member)
         if member.behaviour:
             self._behaviours[member.behaviour] = member
@@ -93,16 +106,19 @@ class Island:
         self.members.clear()
         self.clusters.clear()
         self._behaviours.clear()
+        self._best = None
         self.registered, self.failure = 0, None
         self.enter(founder)
 
     def _remove(self, member: Member) -> None:
-        del self.members[bisect_left(self.members, member.rank, key=_rank)]
+        del self.members[bisect_left(self.members, member.standing, key=_standing)]
         cluster = self.clusters[member.signature]
         cluster.remove(member)
         if not cluster:
             del self.clusters[member.signature]
         self._behaviours.pop(member.behaviour, None)
+        if member is self._best:
+            self._best = max(self.members, key=_rank, default=None)
 
     # -- parents ----------------------------------------------------------------------
 
@@ -179,3 +195,7 @@ def _shorter(cluster: Sequence[Member], rng: np.random.Generator) -> int:
 
 def _rank(member: Member) -> tuple[float, int, int]:
     return member.rank
+
+
+def _standing(member: Member) -> tuple[float, int, int]:
+    return member.standing

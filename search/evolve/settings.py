@@ -25,8 +25,9 @@ class Population:
     `clusters` draws score signatures by a softmax at `temperature`, cooled to nothing over `period`
     programs that entered the island, then warm again; `tournament` draws each parent as the best of
     `tournament` programs. Every `reset` commits the weaker half of the islands begins again from a
-    program of the others (0: never). A proposer that costs nothing is asked up to `attempts` times
-    for a program that nobody has proposed yet.
+    program of the others (0: never). On its island a program stands as if each syntax node cost it
+    the share `parsimony` of its score. A proposer that costs nothing is asked up to `attempts`
+    times for a program that nobody has proposed yet.
     """
 
     islands: int = 8
@@ -37,6 +38,7 @@ class Population:
     tournament: int = 3
     reset: int = 2000
     attempts: int = 4
+    parsimony: float = 0.0
 
     def __post_init__(self) -> None:
         for name, least in (
@@ -46,6 +48,8 @@ class Population:
             value = getattr(self, name)
             if type(value) is not int or value < least:
                 raise BadInput(f"{name} must be a whole number of {least} or more, not {value!r}")
+        if not 0 <= self.parsimony < 1:
+            raise BadInput(f"parsimony must be 0 or more and less than 1, not {self.parsimony!r}")
         if not self.temperature > 0:
             raise BadInput(f"temperature must be more than 0, not {self.temperature!r}")
         if self.selection not in ("clusters", "tournament"):

@@ -40,6 +40,7 @@ class Mutator:
         "capacity": 800,
         "tournament": 4,
         "reset": 0,
+        "parsimony": 0.0004,
     }
     """The population that suits it, where a run names no other."""
 

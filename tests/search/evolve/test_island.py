@@ -1,6 +1,7 @@
 """Islands: who enters, who is chosen, with which probability."""
 
 from collections import Counter
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -36,6 +37,19 @@ def test_a_full_island_loses_its_lowest_rank() -> None:
     assert full.enter(member(4, 2.5)) == "entered"
     assert ks(m.program for m in full.members) == [2, 4, 1]
     assert full.floor.worth == 2 and full.best.worth == 3
+
+
+def test_with_parsimony_length_costs_standing_but_the_best_stays_the_best() -> None:
+    long, short, middle = member(0, 10, 50), member(1, 9.5, 10), member(2, 9, 20)
+    members = [replace(m, parsimony=0.002) for m in (long, short, middle)]
+    made = island(members, capacity=3)
+    assert [m.fitness for m in members] == pytest.approx([9.0, 9.31, 8.64])
+    assert ks(m.program for m in made.members) == [2, 0, 1]
+    assert made.best is members[0]
+    assert made.enter(replace(member(3, 9.01, 25), parsimony=0.002)) == "weak"
+    assert made.enter(replace(member(4, 9.01, 5), parsimony=0.002)) == "entered"
+    costly = replace(member(5, -2, 50), parsimony=0.002)
+    assert costly.fitness == pytest.approx(-2.2)
 
 
 def test_of_equal_scores_the_shorter_then_the_older_ranks_higher() -> None:
