@@ -1,14 +1,15 @@
 """What a candidate costs beside its own work: this project, OpenEvolve and LLM4AD.
 
-    OMP_NUM_THREADS=1 python benchmarks/evolve.py --peers /tmp/peers --kill > benchmarks/evolve.md
+    OMP_NUM_THREADS=1 python benchmarks/evolve.py --peers DIR --kill > benchmarks/evolve.md
     OMP_NUM_THREADS=1 python benchmarks/evolve.py --quick          # ours alone, to 1,000, once
 
 A model that answers at once gives every system programs of 1 ms of work (`peers/work.py`), none
 like another; two workers each. The peers come from the package index, each into an environment of
 its own under --peers (made where it is not there; never inside the repository). Candidates a
 second count from the first evaluation on; processor time is that of the whole process tree, from
-the 10th candidate on, so that neither has the start-up in it. Systems take turns. --kill kills runs
-of 20,000 instant evaluations with SIGKILL and takes them up again.
+the 10th candidate on, so that neither has the start-up in it. Systems take turns. For --patience
+minutes a run that others have disturbed is made again. --kill kills runs of 20,000 instant
+evaluations with SIGKILL and takes them up again.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from pathlib import Path
 from killing import killing
 from peers import tree
 from peers.work import turns_for
+from quiet import undisturbed
 
 from evaluators.sandbox import probe
 
@@ -37,6 +39,10 @@ FIRST = 10
 
 LEAST = 5.0
 """How many times the candidates a second of either peer ours should reach at 1,000."""
+
+OURS = "ours, isolated"
+OTHERS = 0.08
+"""The share of all processors that others may take while a run is measured."""
 
 GROWTH = 1.15
 """How much processor time a candidate may grow from 100 to 10,000."""
@@ -112,7 +118,7 @@ def environment(folder: Path, name: str) -> Path:
 def systems(peers: Path | None, turns: int, stamps: Path) -> dict[str, tuple[list[str], list[int]]]:
     """Each system's command (COUNT stands for the number) and the counts that it is taken to."""
     ours = [sys.executable, str(HERE / "peers" / "run_ours.py"), "COUNT", str(turns), str(stamps)]
-    found = {"ours, isolated": (ours, [100, 1_000, 10_000])}
+    found = {OURS: (ours, [100, 1_000, 10_000])}
     if peers is not None:
         for name, label, more in (
             ("openevolve", "OpenEvolve, not isolated", []),
@@ -125,40 +131,43 @@ def systems(peers: Path | None, turns: int, stamps: Path) -> dict[str, tuple[lis
     return found
 
 
-def throughput(peers: Path | None, repeats: int, largest: int) -> None:
+def throughput(peers: Path | None, repeats: int, largest: int, patience: float) -> None:
     """Measure and print the tables."""
-    turns = turns_for()
+    until = time.monotonic() + 60 * patience
+    turns, _ = undisturbed(turns_for, OTHERS, until)
     with tempfile.TemporaryDirectory() as folder:
         stamps = Path(folder) / "stamps"
         made: dict[str, list[Passage]] = {}
         every = systems(peers, turns, stamps)
-        for turn in range(repeats):
-            for label, (command, counts) in every.items():
+        shares: list[float] = []
+
+        def measured(label: str, count: int, marks: list[int]) -> Passage:
+            print(f"{label}, to {count}", file=sys.stderr)
+            full = [str(count + 5) if c == "COUNT" else c for c in every[label][0]]
+            found, share = undisturbed(lambda: passage(full, stamps, marks, 1800), OTHERS, until)
+            shares.append(share)
+            return found
+
+        for _ in range(repeats):
+            for label, (_, counts) in every.items():
                 counts = [c for c in counts if c <= largest]
                 extra = [9 * counts[-1] // 10] if counts[-1] > 1_000 else []
                 marks = sorted([FIRST, *counts, *extra])
-                print(f"{turn + 1}/{repeats} {label}", file=sys.stderr)
-                full = [str(counts[-1] + 5) if c == "COUNT" else c for c in command]
-                made.setdefault(label, []).append(passage(full, stamps, marks, 1800))
-        short = [
-            passage(["105" if c == "COUNT" else c for c in every["ours, isolated"][0]], stamps,
-                    [FIRST, 100], 300).cost(100)
-            for _ in range(2 * repeats)
-        ]  # fmt: skip
-    _print_throughput(made, short, turns, repeats)
+                made.setdefault(label, []).append(measured(label, counts[-1], marks))
+        short = [measured(OURS, 100, [FIRST, 100]).cost(100) for _ in range(2 * repeats)]
+    _print_throughput(made, short, turns, max(shares))
 
 
 def _print_throughput(
-    made: dict[str, list[Passage]], short: list[float], turns: int, repeats: int
+    made: dict[str, list[Passage]], short: list[float], turns: int, others: float
 ) -> None:
     backend = next((name for name, said in probe().items() if said.works), "none")
-    print(
-        f"## Throughput\n\nSandbox: {backend}. {turns} turns of the loop are 1 ms of work. Medians"
-    )
-    print(f"of {repeats} runs.\n")
+    print(f"## Throughput\n\nSandbox: {backend}. {turns} turns of the loop are 1 ms of work.")
+    print(f"Medians of {len(made[OURS])} runs, in which other processes took at most", end=" ")
+    print(f"{others:.0%} of the processors.\n")
     print("| system | programs | candidates/s | over the last tenth | processor ms |")
     print("|---|---|---|---|---|")
-    ours, at = made["ours, isolated"], 1_000
+    ours, at = made[OURS], 1_000
     for label, runs in made.items():
         for count in (100, 1_000, 10_000):
             if count in runs[0].spent:
@@ -168,10 +177,18 @@ def _print_throughput(
                 print(f"| {label} | {count:,} | {rate:.0f} | {late:.0f} | {cost:.2f} |")
     print()
     for label, runs in list(made.items())[1:]:
-        ratios = [a.rate(at) / b.rate(at) for a, b in zip(ours, runs, strict=True)]
+        pairs = list(zip(ours, runs, strict=True))
+        ratios = [a.rate(at) / b.rate(at) for a, b in pairs]
         ratio = statistics.median(ratios)
         told = f"(least {min(ratios):.1f}, asked {LEAST:g})"
-        print(f"- candidates a second at {at:,}, ours over {label}: **{ratio:.1f}** {told}")
+        print(f"- candidates a second to {at:,}, ours over {label}: **{ratio:.1f}** {told};")
+        late = statistics.median(a.late_rate(at) / b.late_rate(at) for a, b in pairs)
+        cost = statistics.median(b.cost(at) / a.cost(at) for a, b in pairs)
+        print(
+            f"  over the last tenth {late:.1f}; processor time a candidate, theirs over ours,",
+            end=" ",
+        )
+        print(f"{cost:.1f}")
     if 10_000 in ours[0].spent:
         early = statistics.median([*short, *(run.cost(100) for run in ours)])
         whole = statistics.median(run.cost(10_000) for run in ours)
@@ -187,6 +204,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peers", type=Path, help="folder for the peers' environments")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--patience", type=float, default=0, help="minutes to wait for quiet")
     parser.add_argument("--quick", action="store_true", help="once, to 1,000")
     parser.add_argument("--kill", action="store_true", help="kill runs and take them up again")
     parser.add_argument("--only-kill", action="store_true")
@@ -202,7 +220,7 @@ def main() -> None:
     )
     if not given.only_kill:
         throughput(given.peers, 1 if given.quick else given.repeats,
-                   1_000 if given.quick else 10_000)  # fmt: skip
+                   1_000 if given.quick else 10_000, given.patience)  # fmt: skip
     if given.kill or given.only_kill:
         killing(given.evaluations, given.kills, given.seed)
 
