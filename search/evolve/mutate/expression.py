@@ -50,6 +50,7 @@ def constant(value: float, digits: int = 4) -> Node:
 
 
 def is_constant(node: Node) -> bool:
+    """Whether a node is a number or a truth."""
     return node[0] == "#"
 
 
@@ -65,6 +66,7 @@ def gives(node: Node) -> str:
 
 
 def children(node: Node) -> tuple[Node, ...]:
+    """The nodes right below; none below a leaf."""
     return () if node[0] in LEAVES else node[1:]
 
 

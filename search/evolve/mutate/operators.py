@@ -16,7 +16,6 @@ from search.evolve.mutate.expression import (
     Path,
     gives,
     replace,
-    size,
     walk,
 )
 from search.evolve.mutate.grammar import Grammar
@@ -119,7 +118,3 @@ CHANGES: dict[str, tuple[Change, float]] = {
     "swap": (swap, 0.3),
 }
 """Changes by name with how often each is drawn."""
-
-
-def fits(root: Node, limit: int) -> bool:
-    return size(root) <= limit
