@@ -5,11 +5,11 @@
 
 A model that answers at once gives every system programs of 1 ms of work (`peers/work.py`), none
 like another; two workers each. The peers come from the package index, each into an environment of
-its own under --peers (made where it is not there; never inside the repository). Candidates a
-second count from the first evaluation on; processor time is that of the whole process tree, from
-the 10th candidate on, so that neither has the start-up in it. Systems take turns. For --patience
-minutes a run that others have disturbed is made again. --kill kills runs of 20,000 instant
-evaluations with SIGKILL and takes them up again.
+its own under --peers (made where it is not there; never inside the repository). Both candidates a
+second and processor time (of the whole process tree) count from the 10th candidate on, so that
+none has the start-up in it. Systems take turns. For --patience minutes a run that others have
+disturbed is made again. --kill kills runs of 20,000 instant evaluations with SIGKILL and takes them
+up again.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from evaluators.sandbox import probe
 
 HERE = Path(__file__).parent
 FIRST = 10
-"""The candidate from which processor time is counted."""
+"""The candidate from which time and processor time are counted."""
 
 LEAST = 5.0
 """How many times the candidates a second of either peer ours should reach at 1,000."""
@@ -56,8 +56,8 @@ class Passage:
     spent: dict[int, tuple[int, float]] = field(default_factory=dict)
 
     def rate(self, count: int) -> float:
-        """Candidates a second from the first to number `count`."""
-        return (count - 1) / (self.stamps[count - 1] - self.stamps[0])
+        """Candidates a second from number FIRST to number `count`."""
+        return (count - FIRST) / (self.stamps[count - 1] - self.stamps[FIRST - 1])
 
     def late_rate(self, count: int) -> float:
         """Candidates a second over the last tenth before number `count`."""
@@ -120,14 +120,17 @@ def systems(peers: Path | None, turns: int, stamps: Path) -> dict[str, tuple[lis
     ours = [sys.executable, str(HERE / "peers" / "run_ours.py"), "COUNT", str(turns), str(stamps)]
     found = {OURS: (ours, [100, 1_000, 10_000])}
     if peers is not None:
-        for name, label, more in (
-            ("openevolve", "OpenEvolve, not isolated", []),
-            ("llm4ad", "LLM4AD, forked process", ["2", "fork"]),
-            ("llm4ad", "LLM4AD, in process (cannot end a loop)", ["2", "thread"]),
+        for name, label, counts, more in (
+            ("openevolve", "OpenEvolve (not isolated)", [100, 1_000], []),
+            ("llm4ad", "LLM4AD, forking, programs kept", [100, 1_000], ["fork", "kept"]),
+            ("llm4ad", "LLM4AD, forking, nothing kept", [100, 1_000], ["fork", "lost"]),
+            ("llm4ad", "LLM4AD, as it comes (spawning)", [20], ["spawn", "kept"]),
+            ("llm4ad", "LLM4AD, in process (no end to a loop)", [100, 1_000], ["thread", "kept"]),
         ):
             python = str(environment(peers, name))
             driver = str(HERE / "peers" / f"run_{name}.py")
-            found[label] = ([python, driver, "COUNT", str(turns), str(stamps), *more], [100, 1_000])
+            command = [python, driver, "COUNT", str(turns), str(stamps), *(["2"] if more else [])]
+            found[label] = ([*command, *more], counts)
     return found
 
 
@@ -169,19 +172,23 @@ def _print_throughput(
     print("|---|---|---|---|---|")
     ours, at = made[OURS], 1_000
     for label, runs in made.items():
-        for count in (100, 1_000, 10_000):
+        for count in (20, 100, 1_000, 10_000):
             if count in runs[0].spent:
                 rate = statistics.median(run.rate(count) for run in runs)
                 late = statistics.median(run.late_rate(count) for run in runs)
                 cost = statistics.median(run.cost(count) for run in runs)
-                print(f"| {label} | {count:,} | {rate:.0f} | {late:.0f} | {cost:.2f} |")
+                print(f"| {label} | {count:,} | {rate:.3g} | {late:.3g} | {cost:.3g} |")
     print()
-    for label, runs in list(made.items())[1:]:
+    for label, runs in made.items():
+        if label == OURS or at not in runs[0].spent:
+            continue
         pairs = list(zip(ours, runs, strict=True))
         ratios = [a.rate(at) / b.rate(at) for a, b in pairs]
         ratio = statistics.median(ratios)
-        told = f"(least {min(ratios):.1f}, asked {LEAST:g})"
-        print(f"- candidates a second to {at:,}, ours over {label}: **{ratio:.1f}** {told};")
+        asked = "" if "no end" in label else f", asked {LEAST:g}"
+        told = f"(least {min(ratios):.1f}{asked})"
+        print(f"- candidates a second to {at:,}, ours over {label}:")
+        print(f"  **{ratio:.1f}** {told};", end=" ")
         late = statistics.median(a.late_rate(at) / b.late_rate(at) for a, b in pairs)
         cost = statistics.median(b.cost(at) / a.cost(at) for a, b in pairs)
         print(
@@ -193,10 +200,12 @@ def _print_throughput(
         early = statistics.median([*short, *(run.cost(100) for run in ours)])
         whole = statistics.median(run.cost(10_000) for run in ours)
         last = statistics.median(run.cost(10_000, 9_000) for run in ours)
-        print(f"- processor time a candidate: {early:.2f} ms over the first 100 (median of")
-        print(f"  {len(short) + len(ours)} runs), {whole:.2f} ms over 10,000,", end=" ")
-        print(f"{last:.2f} ms over the last 1,000: **{whole / early:.2f}** and", end=" ")
-        print(f"**{last / early:.2f}** times as much (asked: at most {GROWTH:g})")
+        print(f"- processor time a candidate of ours: {early:.2f} ms over the first 100 (median of")
+        print(
+            f"  {len(short) + len(ours)} runs), {whole:.2f} ms over 10,000, {last:.2f} ms over the"
+        )
+        print(f"  last 1,000: **{whole / early:.2f}** and **{last / early:.2f}** times", end=" ")
+        print(f"(asked: at most {GROWTH:g})")
 
 
 def main() -> None:

@@ -54,8 +54,8 @@ def killing(evaluations: int, kills: int, seed: int) -> None:
     told = "**not** the same" if differ else "the same"
     print(f"- sources, parents and scores of all programs: {told}")
     print(f"- programs in the log: {len(rows):,}; twice in it: {sum(n > 1 for n in rows.values())}")
-    print("- evaluations whose answer was lost with its run and that were made again:", end=" ")
-    print(f"{sum(n - 1 for n in said.values())} (at most {8 * len(killed_at)} were in flight)")
+    twice = sum(n - 1 for n in said.values())
+    print(f"- evaluations that ended twice: {twice} ({8 * len(killed_at)} or fewer were in flight)")
     print(f"- processes alive 5 s after their run was killed: {survivors}")
     told = ", ".join(f"{m} MB at {int(n):,}" for n, m in zip(*alone["RSS"], strict=True))
     print(f"- memory of the run left alone: {told}")
