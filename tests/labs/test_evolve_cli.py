@@ -147,7 +147,11 @@ def test_a_problem_of_ones_own_is_checked(capsys: pytest.CaptureFixture[str]) ->
 
 def test_ctrl_c_keeps_the_run_and_says_how_to_go_on(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    argv = [sys.executable, "-m", "labs.cli", "evolve", "cap-set:4", "--seconds", "300",
+    program = (  # a shell's background job starts with the signal ignored
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from labs.cli import main; sys.exit(main())"
+    )
+    argv = [sys.executable, "-c", program, "evolve", "cap-set:4", "--seconds", "60",
             "--workers", "1", "--out", str(out)]  # fmt: skip
     process = subprocess.Popen(
         argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -160,7 +164,7 @@ def test_ctrl_c_keeps_the_run_and_says_how_to_go_on(tmp_path: Path) -> None:
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole group
     _, error = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert "continue with: reasonlab evolve cap-set:4 --seconds 300" in error
+    assert "continue with: reasonlab evolve cap-set:4 --seconds 60" in error
     assert error.rstrip().endswith("--resume")
     assert "Traceback" not in error
     assert issubclass(BadInput, LabError)
