@@ -43,10 +43,11 @@ class Dying:
 def test_a_sandbox_that_dies_in_the_audit_is_no_cheating(kind: str, sandbox: Sandbox) -> None:
     name, options, calls = KINDS[kind]
     problem = load_problem(name, **options)
-    found = problem.evaluate(problem.start, sandbox)
-    assert audited(problem, problem.start, sandbox, found) == found
+    source = "import math\n" + problem.start  # of arithmetic alone there is no second run
+    found = problem.evaluate(source, sandbox)
+    assert audited(problem, source, sandbox, found) == found
     for good in range(calls):
         with pytest.raises(CannotJudge, match="the interpreter is gone"):
-            problem.audit(problem.start, Dying(sandbox, good))
-        after = audited(problem, problem.start, Dying(sandbox, good), found)
+            problem.audit(source, Dying(sandbox, good))
+        after = audited(problem, source, Dying(sandbox, good), found)
         assert (after.verdict, after.score, after.scores) == ("sandbox_died", None, ())
