@@ -1,7 +1,7 @@
 """Time isolated candidates against the same warm interpreter without isolation, and other ways.
 
     OMP_NUM_THREADS=1 python benchmarks/sandbox.py > benchmarks/sandbox.md   # five minutes
-    OMP_NUM_THREADS=1 python benchmarks/sandbox.py --rounds 2                # half a minute
+    OMP_NUM_THREADS=1 python benchmarks/sandbox.py --rounds 5                # half a minute
 
 A candidate is a module of its own text that imports numpy and works for one millisecond. Each way
 runs slices of candidates, in turn and in a new order every round, so that other load meets all of
@@ -54,12 +54,12 @@ exec(compile(source, "candidate", "exec"), space)
 print(json.dumps(space["score"](rounds)))
 """
 WAYS = {
-    "bwrap": ("bubblewrap and seccomp", 400),
-    "landlock": ("Landlock and seccomp", 400),
-    "process": ("none: unsafe fork of the same warm interpreter", 400),
-    "multiprocessing": ("none: `multiprocessing.Process` and a queue", 400),
-    "fresh": ("none: a fresh interpreter", 20),
-    "exec": ("none: `exec` in process", 800),
+    "bwrap": ("bubblewrap and seccomp", 100),
+    "landlock": ("Landlock and seccomp", 100),
+    "process": ("none: unsafe fork of the same warm interpreter", 100),
+    "multiprocessing": ("none: `multiprocessing.Process` and a queue", 100),
+    "fresh": ("none: a fresh interpreter", 5),
+    "exec": ("none: `exec` in process", 200),
 }
 """What isolates, and candidates in a slice."""
 UNSAFE, WANTED = "process", 1.5
@@ -246,7 +246,7 @@ def cost(times: Times, way: str) -> str:
 def main() -> None:
     """Measure and print the page."""
     parser = argparse.ArgumentParser(description="Time isolated candidates.")
-    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--driver", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.driver:
