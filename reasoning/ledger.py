@@ -86,6 +86,8 @@ class Ledger:
         self._clock, self._started = clock, clock()
         self._open: dict[int, _Open] = {}
         self._spent: dict[str, Any] = dict.fromkeys(_SUMMED, 0)
+        self._places: dict[str, list[int]] = {}  # key -> rows, of the first `_indexed` ones
+        self._indexed = 0
 
     # -- what is left -----------------------------------------------------------------
 
@@ -185,10 +187,12 @@ class Ledger:
 
     def discard(self, key: str, reason: str) -> None:
         """Mark the rows of a call whose result was not used."""
-        for index in range(len(self.rows) - 1, -1, -1):
-            row = self.rows[index]
-            if row.key == key and row.discarded is None:
-                self.rows[index] = replace(row, discarded=reason)
+        for index in range(self._indexed, len(self.rows)):
+            self._places.setdefault(self.rows[index].key, []).append(index)
+        self._indexed = len(self.rows)
+        for index in self._places.get(key, ()):
+            if self.rows[index].discarded is None:
+                self.rows[index] = replace(self.rows[index], discarded=reason)
 
     def carry(self, row: Row) -> None:
         """Add a row that was settled in an earlier session of the same run."""
@@ -273,6 +277,9 @@ class Ledger:
             raise RuntimeError(f"ledger row {index} is not the latest and cannot be withdrawn")
         self._close(index)
         self._add(self.rows.pop(), -1)
+        if self._indexed > index:
+            self._places.clear()
+            self._indexed = 0
 
     def _close(self, index: int) -> _Open:
         if index not in self._open:

@@ -214,7 +214,7 @@ class Comparison:
         """What a strategy reports of its progress, for the log."""
 
         def tell(kind: str, **data: Any) -> None:
-            if self._log is not None:
+            if self._log is not None and kind != "tree":  # a growing tree is for those who look on
                 self._log.append("event", scope=where, name=kind, data=describe(data))
 
         return tell

@@ -12,6 +12,7 @@ from evaluators.errors import BadInput, UnknownName
 from evaluators.tasks.base import Task
 from evaluators.verdict import Knows
 from reasoning.core import LanguageModel, Strategy
+from search.best_first import BestFirst
 from search.best_of_n import BestOfN
 from search.budget_forcing import BudgetForcing
 from search.resample import StepResample
@@ -23,6 +24,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "chain-of-thought": ChainOfThought,
     "self-consistency": SelfConsistency,
     "best-of-n": BestOfN,
+    "best-first": BestFirst,
     "step-resample": StepResample,
     "budget-forcing": BudgetForcing,
 }

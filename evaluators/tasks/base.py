@@ -67,6 +67,20 @@ class Task(ABC):
         """What two partial traces share when the rest of the work is the same, or `None`."""
         return None
 
+    def value(self, problem: Problem, steps: Sequence[str]) -> float | None:
+        """The exact value of a partial trace: 1 if what stands can still be brought to a right
+        answer, 0 if not, `None` where the task cannot tell. Knows the solution: an oracle."""
+        return None
+
+    def state_text(self, problem: Problem, steps: Sequence[str]) -> str | None:
+        """What a learned scorer reads in place of the whole trace, in the compact dialect: enough
+        to tell what `value` asks. `None` where the steps cannot be read so."""
+        return None
+
+    def step_tokens(self, dialect: Dialect) -> int:
+        """A length that no sensible step exceeds."""
+        return 160 if dialect == "plain" else 64
+
     def max_tokens(self, format: Format, dialect: Dialect) -> int:
         """A length that no sensible completion exceeds."""
         if dialect == "plain":
