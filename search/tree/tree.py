@@ -86,7 +86,8 @@ class SearchTree:
     def trace(self, node: Node) -> Trace:
         """The line of reasoning that ends with the node; it has an answer only if it is over."""
         steps = tuple(step.step for step in self.path(node))
-        finish: Any = "eos" if node.over else node.finish or "boundary"
+        cut = node.closed if node.closed in ("length", "budget") else node.finish
+        finish: Any = "eos" if node.over else cut or "boundary"
         return Trace(steps, finish, node.answer, score=node.score, seed=node.key)
 
     def prompt_at(self, node: Node) -> Prompt:
