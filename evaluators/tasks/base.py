@@ -74,7 +74,8 @@ class Task(ABC):
 
     def state_text(self, problem: Problem, steps: Sequence[str]) -> str | None:
         """What a learned scorer reads in place of the whole trace, in the compact dialect: enough
-        to tell what `value` asks. `None` where the steps cannot be read so."""
+        to tell `value`, or (a task says so) the value of the last step where those before it were
+        right. `None` where the steps cannot be read so."""
         return None
 
     def step_tokens(self, dialect: Dialect) -> int:

@@ -17,7 +17,7 @@ from evaluators.errors import BadInput
 from evaluators.problem import Problem
 from evaluators.tasks import arithmetic as ar
 from evaluators.tasks import chains, instances
-from evaluators.tasks.base import THINK, Dialect, Format, Task
+from evaluators.tasks.base import END_THINK, THINK, Dialect, Format, Task
 from evaluators.verdict import Knows, Verdict
 
 TraceKind = Literal["shortest", "backtracking", "repair"]
@@ -205,6 +205,33 @@ class ChainSum(Task):
         lines = chains.state(steps)
         sums = None if lines is None else _sums(lines)
         return None if sums is None else tuple(sums)
+
+    def value(self, problem: Problem, steps: Sequence[str]) -> float | None:
+        """1 while the sums that stand are those of the columns, else 0."""
+        chain = chains.unfinished(steps)
+        if chain is None:
+            return None
+        if chain.answer is not None:
+            return self.verifier.check(problem, "".join(steps)).score
+        sums = _sums(chain.lines)
+        right = [total for _, total in columns(problem.fields["terms"])]
+        return None if sums is None else float(sums == right[: len(sums)])
+
+    def state_text(self, problem: Problem, steps: Sequence[str]) -> str | None:
+        """What the last column has to add (its digits, and the carry that the line before names), a
+        line end, and the last line; for a final answer all sums, and the answer."""
+        chain = chains.unfinished(steps)
+        sums = None if chain is None else _sums(chain.lines)
+        if chain is None or sums is None:
+            return None
+        if chain.answer is not None:
+            return f"{' '.join(map(str, sums))}\n{END_THINK}{chain.answer}"
+        terms = problem.fields["terms"]
+        if not sums:
+            return "+".join(map(str, terms))
+        carry = sums[-2] // 10 if len(sums) > 1 else 0
+        digits = column(terms, len(sums) - 1) + ([carry] if carry else [])
+        return "+".join(map(str, digits)) + f"\n{chain.lines[-1]}"
 
 
 def _difficulty(problems: Sequence[Problem]) -> dict[str, tuple[int, int]]:

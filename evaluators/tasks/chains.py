@@ -148,6 +148,16 @@ def state(steps: Sequence[str]) -> list[str] | None:
     return found if len(found) == len(lines) else None
 
 
+def unfinished(steps: Sequence[str]) -> Chain | None:
+    """What stands in a trace that may go on: its formulas, and its answer where it has one; `None`
+    where prose stands among them. The steps are as the model wrote them, line ends included."""
+    lines = "".join(steps).splitlines()
+    ends = any(is_answer(line) for line in lines)
+    chain = read("".join(steps)) if ends else Chain(standing(lines), None)
+    found = tuple(formulas(chain.lines))
+    return replace(chain, lines=found) if len(found) == len(chain.lines) else None
+
+
 def write(lines: Sequence[str], answer: str, dialect: str) -> str:
     """A completion in the given dialect."""
     body = "".join(line + "\n" for line in lines)

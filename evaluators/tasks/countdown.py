@@ -21,6 +21,7 @@ from evaluators.tasks import chains, instances
 from evaluators.tasks.base import END_THINK, THINK, Dialect, Format, Task
 from evaluators.tasks.countdown_chain import canonical, composed, follow, line
 from evaluators.tasks.countdown_solver import Move, after, moves, random_instance, solvable, solve
+from evaluators.tasks.countdown_state import text_of, value_of
 from evaluators.verdict import Knows, Verdict
 
 TraceKind = Literal["shortest", "backtracking", "repair"]
@@ -232,6 +233,20 @@ class Countdown(Task):
         if progress is None or progress.error:
             return None
         return tuple(sorted(value for value, _ in progress.left)), problem.fields["target"]
+
+    def value(self, problem: Problem, steps: Sequence[str]) -> float | None:
+        """Whether the numbers left can reach the target. Solves: an oracle, though the verifier
+        only checks."""
+        chain = chains.unfinished(steps)
+        if chain is None or chain.answer is None:
+            return None if chain is None else value_of(problem, chain)
+        return self.verifier.check(problem, "".join(steps)).score
+
+    def state_text(self, problem: Problem, steps: Sequence[str]) -> str | None:
+        """The problem that is left, greatest number first: `14 2=24`. `None` also after a wrong
+        line: who reads it has been told by a program that can check."""
+        chain = chains.unfinished(steps)
+        return None if chain is None else text_of(problem, chain)
 
 
 def _example(problem: Problem, format: Format, dialect: Dialect, rng: np.random.Generator) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -46,6 +47,21 @@ def _solvable(state: tuple[int, ...], target: int) -> bool:
 def solvable(numbers: Sequence[int], target: int) -> bool:
     """Whether the target can be reached with positive integers on the way (exact)."""
     return _solvable(tuple(sorted(numbers)), target)
+
+
+@lru_cache(maxsize=200_000)
+def _reachable(state: tuple[int, ...], target: int) -> bool:
+    if len(state) == 1:
+        return state[0] == target
+    twins = {a for a, b in pairwise(state) if a == b}
+    options = [*moves(state), *(("-", a, a, 0) for a in twins)]
+    return any(_reachable(tuple(sorted(after(state, m))), target) for m in options)
+
+
+def reachable(numbers: Sequence[int], target: int) -> bool:
+    """Whether a chain of legal lines reaches the target (exact): as `solvable`, but 0 may be met on
+    the way, which the verifier accepts and the problems never need. For 0 and positive integers."""
+    return _reachable(tuple(sorted(numbers)), target)
 
 
 def solve(

@@ -18,7 +18,7 @@ from evaluators.errors import BadInput
 from evaluators.problem import Problem
 from evaluators.tasks import arithmetic as ar
 from evaluators.tasks import chains, instances
-from evaluators.tasks.base import THINK, Dialect, Format, Task
+from evaluators.tasks.base import END_THINK, THINK, Dialect, Format, Task
 from evaluators.verdict import Knows, Verdict
 
 MAX_VALUE, MAX_LEAF = 60, 12
@@ -237,6 +237,32 @@ class Expressions(Task):
             return None if lines is None else ar.render(_reached(problem, lines))
         except ar.NotAnExpression:
             return None
+
+    def value(self, problem: Problem, steps: Sequence[str]) -> float | None:
+        """1 while the last line that stands has the expression's value, else 0."""
+        chain = chains.unfinished(steps)
+        if chain is None:
+            return None
+        if chain.answer is not None:
+            return self.verifier.check(problem, "".join(steps)).score
+        try:
+            wanted = ar.evaluate(ar.parse(problem.fields["expression"]))
+            return float(ar.evaluate(_reached(problem, chain.lines)) == wanted)
+        except ar.NotAnExpression:
+            return None
+        except ZeroDivisionError:
+            return 0.0
+
+    def state_text(self, problem: Problem, steps: Sequence[str]) -> str | None:
+        """The line before the last, a line end, and the last one (or the final answer): what tells
+        whether the last step is right. Without steps the expression."""
+        chain = chains.unfinished(steps)
+        if chain is None:
+            return None
+        lines = [problem.fields["expression"], *chain.lines]
+        if chain.answer is not None:
+            lines.append(END_THINK + chain.answer)
+        return "\n".join(lines[-2:])
 
 
 def key_of(tree: ar.Expression) -> str:
