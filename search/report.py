@@ -17,10 +17,13 @@ from evaluators.verdict import ORACLES
 from reasoning.runlog import read_events, read_settings
 from search.cell import Cell
 from search.table import Table
+from search.trees import Trees, tree_of
 from search.view import ProblemView
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from search.tree.tree import SearchTree
 
 RESAMPLING_SEED = 20_260
 """Intervals are drawn with this seed, so a report that is made twice is the same."""
@@ -77,6 +80,7 @@ class Report:
     cells: tuple[Cell, ...] = field(repr=False)
     total: int = 0
     task: Task | None = field(default=None, repr=False, compare=False)
+    trees: Trees | None = field(default=None, repr=False, compare=False)
 
     @property
     def complete(self) -> bool:
@@ -191,6 +195,14 @@ class Report:
         cells.sort(key=lambda c: (self.budgets.index(c.budget), self.arms.index(c.arm), c.seed))
         return ProblemView(problem, tuple(cells), self.task)
 
+    def tree(
+        self, problem: str, arm: str | None = None, budget: str | int | None = None,
+        seed: int | None = None,
+    ) -> SearchTree:  # fmt: skip
+        """The search tree of one problem, by default of the first arm that grew one, at the last
+        budget and the first seed. Raises UnknownName, and BadInput where there is none."""
+        return tree_of(self, problem, arm, budget, seed)
+
     def facts(self) -> list[dict[str, Any]]:
         """What is the same whenever the run is repeated or resumed: everything but times and what
         was cached."""
@@ -229,17 +241,17 @@ class Report:
         """A report from a run folder (also one that is being written) or from a `to_jsonl` file.
         With `task`, drill-down shows the step verifier's verdicts. Raises BadInput."""
         if Path(path).is_dir():
-            settings, events = read_settings(path), read_events(path)
+            settings, events, trees = read_settings(path), read_events(path), Trees(path)
             count = (len(settings[k]) for k in ("strategies", "budgets", "seeds"))
             total = int(np.prod([*count, settings["problems"]]))
         else:
-            settings, total, events = _read(Path(path))
+            (settings, total, events), trees = _read(Path(path)), None
         last = {}
         for event in events:
             if event["kind"] == "cell":
                 cell = Cell.from_row(event)
                 last[cell.place] = cell
-        return Report(settings, tuple(last.values()), total, task)
+        return Report(settings, tuple(last.values()), total, task, trees)
 
     def _repr_html_(self) -> str:
         return self.table()._repr_html_()

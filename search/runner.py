@@ -30,6 +30,7 @@ from search.progress import Meter, Snapshot, Watcher, watcher_of
 from search.report import Report
 from search.sampler import JudgeFailed, judge
 from search.strategies import knows, refuse_unfit
+from search.trees import Trees
 
 HOPELESS = 8
 """When so many cells that were begun first have all failed and none has succeeded, the fault is not
@@ -67,7 +68,7 @@ class Comparison:
         total = len(self.arms) * len(self.budgets) * len(self.seeds) * len(task.problems)
         places = product(self.arms, self.budgets)
         self._meter = Meter(places, total, watcher_of(progress))
-        self._total, self._log, self._past = total, None, {}
+        self._total, self._log, self._past, self._trees = total, None, {}, Trees(out)
 
     def snapshot(self) -> Snapshot:
         """Progress now."""
@@ -75,7 +76,8 @@ class Comparison:
 
     def report(self) -> Report:
         """The report of the cells that are settled."""
-        return Report(dict(self.settings), tuple(self.cells.values()), self._total, self.task)
+        cells = tuple(self.cells.values())
+        return Report(dict(self.settings), cells, self._total, self.task, self._trees)
 
     async def run_until_stopped(self) -> Report:
         """`run`, or what there is when it was cancelled."""
@@ -208,7 +210,9 @@ class Comparison:
         except (CallFailed, JudgeFailed) as error:
             self._give_up_if_hopeless(error, place)
             return failed(place, error, ledger, time.monotonic() - began)
-        return settled(place, solution, verdict, ledger, time.monotonic() - began)
+        seconds = time.monotonic() - began
+        self._trees.keep(place, solution.tree, self._log)
+        return settled(place, solution, verdict, ledger, seconds)
 
     def _events(self, where: str) -> Callable[..., None]:
         """What a strategy reports of its progress, for the log."""
