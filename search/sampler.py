@@ -114,12 +114,11 @@ async def waves(
         count = ctx.ledger.width(want, sampling.max_tokens)
         if count == 0:
             return
-        before = ctx.ledger.spent
         traces = await draw(prompt, sampling, problem, ctx, range(first, first + count))
         paid = [trace for trace in traces if trace.steps]  # the unpaid ones come last
         first += len(paid)
         yield paid
-        free = ctx.ledger.spent.tokens == before.tokens
+        free = not any(trace.tokens for trace in paid)
         if not paid or (n is None and free):  # what costs nothing would go on for ever
             return
 
@@ -127,19 +126,27 @@ async def waves(
 async def draw(
     prompt: Prompt, sampling: Sampling, problem: Problem, ctx: Context, indices: Sequence[int]
 ) -> list[Trace]:
-    """The samples with these indices, in this order; one that could not be paid has no steps.
+    """The samples with these indices, in this order; one that could not be paid has no steps."""
+    seeds = [ctx.seed.child(i) for i in indices]
+    made = await complete([(prompt, sampling, seed) for seed in seeds], ctx)
+    return [whole(each, problem, ctx, seed) for each, seed in zip(made, seeds, strict=True)]
+
+
+async def complete(
+    asks: Sequence[tuple[Prompt, Sampling, SeedPath]], ctx: Context
+) -> list[Completion]:
+    """One completion for each ask, in this order, all asked at once.
 
     All calls end before the first error is raised, so that no answer is lost.
     """
-    seeds = [ctx.seed.child(i) for i in indices]
-    calls = [ctx.model.generate(prompt, sampling, ctx.ledger, seed) for seed in seeds]
+    calls = [ctx.model.generate(prompt, how, ctx.ledger, seed) for prompt, how, seed in asks]
     answers = await asyncio.gather(*calls, return_exceptions=True)
-    traces = []
-    for seed, answer in zip(seeds, answers, strict=True):
+    made = []
+    for answer in answers:
         if isinstance(answer, BaseException):
             raise answer
-        traces.append(whole(answer[0], problem, ctx, seed))
-    return traces
+        made.append(answer[0])
+    return made
 
 
 def whole(completion: Completion, problem: Problem, ctx: Context, seed: SeedPath) -> Trace:
