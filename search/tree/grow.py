@@ -171,7 +171,7 @@ class Grower:
             node.closed = "finished" if node.answer is not None else "no answer"
         elif completion.finish == "budget":
             node.closed = "budget"
-        elif self.room(node) < 1:
+        elif self.room(node) < 1 or not completion.usage.completion:  # or the context is full
             node.closed = "length"
         elif self.merge:
             self._merge(node)
