@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluators.errors import BadInput, UnknownName
+from search.calls import split as split_list
 from search.settings import CompareSettings
 
 LISTS = {"strategy": str, "budget": int, "seed": int}
@@ -29,22 +30,6 @@ DESCRIPTION = (
     " prices: --model-options price_prompt=0.1,price_completion=0.4 (per million tokens)."
     " With --out the run is logged and --resume goes on with it."
 )
-
-
-def split_list(text: str) -> list[str]:
-    """The parts between commas outside brackets and quotes."""
-    parts, depth, quote = [""], 0, ""
-    for c in text:
-        if quote:
-            quote = "" if c == quote else quote
-        elif c in "\"'":
-            quote = c
-        depth += (c in "([") - (c in ")]") if not quote else 0
-        if c == "," and depth == 0 and not quote:
-            parts.append("")
-        else:
-            parts[-1] += c
-    return [part.strip() for part in parts if part.strip()]
 
 
 def read_config(path: Path) -> CompareSettings:

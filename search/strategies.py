@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import Field, fields, is_dataclass
 from typing import Any
 
@@ -12,12 +10,16 @@ from evaluators.errors import BadInput, UnknownName
 from evaluators.tasks.base import Task
 from evaluators.verdict import Knows
 from reasoning.core import LanguageModel, Strategy
+from search import calls
 from search.best_first import BestFirst
 from search.best_of_n import BestOfN
 from search.budget_forcing import BudgetForcing
+from search.deep_conf import DeepConf
 from search.resample import StepResample
 from search.self_consistency import SelfConsistency
+from search.self_refine import SelfRefine
 from search.single import ChainOfThought, Direct
+from search.uncertainty import Uncertainty
 
 STRATEGIES: dict[str, type[Strategy]] = {
     "direct": Direct,
@@ -27,38 +29,38 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "best-first": BestFirst,
     "step-resample": StepResample,
     "budget-forcing": BudgetForcing,
+    "deep-conf": DeepConf,
+    "self-refine": SelfRefine,
+    "uncertainty": Uncertainty,
 }
-
-_CALL = re.compile(r"\s*([\w-]+)\s*(?:\((.*)\))?\s*", re.DOTALL)
 
 
 def parse(text: str) -> Strategy:
     """A strategy from `"best-of-n"`, `"best-of-n(8)"` or `"best-of-n(n=8,scorer=likelihood)"`.
 
-    Values are numbers, true, false, none, or text (in quotes where it has a comma). Raises
-    UnknownName for a strategy or an option that does not exist, BadInput for anything else.
+    Values are numbers, true, false, none, or text (in quotes or brackets where it has a comma, like
+    `scorer=mixture(step-verifier,likelihood)`). Raises UnknownName for a strategy or an option that
+    does not exist, BadInput for anything else.
     """
-    match = _CALL.fullmatch(text)
-    if match is None:
+    call = calls.read(text)
+    if call is None:
         raise BadInput(f"{text!r} is no strategy; write it like best-of-n(n=8,scorer=likelihood)")
-    name, inner = match.group(1), match.group(2) or ""
+    name, found = call
     if name not in STRATEGIES:
         raise UnknownName("strategy", name, STRATEGIES)
     known = options(STRATEGIES[name])
     given: dict[str, Any] = {}
-    for position, part in enumerate(_parts(inner)):
-        key, equals, value = part.partition("=")
-        if not equals:
+    for position, (key, value) in enumerate(found):
+        if not key:
             first = next((f.name for f in known.values() if not f.kw_only), None)
             if position or first is None:
-                raise BadInput(f"option {part.strip()!r} of {name} needs its name: name=value")
-            key, value = first, part
-        key = key.strip()
+                raise BadInput(f"option {value!r} of {name} needs its name: name=value")
+            key = first
         if key not in known:
             raise UnknownName(f"option of {name}", key, known)
         if key in given:
             raise BadInput(f"option {key!r} of {name} is given twice")
-        given[key] = _value(value.strip(), known[key], f"{name}: {key}")
+        given[key] = calls.value(value, str(known[key].type), f"{name}: {key}")
     return STRATEGIES[name](**given)
 
 
@@ -74,7 +76,7 @@ def label(strategy: Strategy) -> str:
     names = {kind: name for name, kind in STRATEGIES.items()}
     name = names.get(type(strategy), type(strategy).__name__)
     changed = [
-        f"{f.name}={_text(getattr(strategy, f.name))}"
+        f"{f.name}={calls.shown(getattr(strategy, f.name))}"
         for f in options(type(strategy)).values()
         if getattr(strategy, f.name) != f.default
     ]
@@ -108,42 +110,8 @@ def refuse_unfit(strategy: Strategy, task: Task, model: LanguageModel) -> None:
             )
 
 
-_ODD = re.compile(r"""[,"'()\s=]|^$""")
 _ABLE = {
     "continue": "continue a started answer",
     "logprobs": "report log-probabilities",
     "score": "score a given text",
 }
-
-
-def _parts(inner: str) -> list[str]:
-    return [p for p in re.findall(r"""(?:[^,"']|"[^"]*"|'[^']*')+""", inner) if p.strip()]
-
-
-def _value(text: str, field: Field[Any], name: str) -> Any:
-    """A value of the field's declared type."""
-    declared, word = str(field.type), text.lower()
-    quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
-    if word == "none":
-        if "None" not in declared:
-            raise BadInput(f"{name} cannot be none")
-        return None
-    if "bool" in declared:
-        if word not in ("true", "false"):
-            raise BadInput(f"{name} is true or false, not {text!r}")
-        return word == "true"
-    if "str" in declared or "Literal" in declared or "Format" in declared:
-        return text[1:-1] if quoted else text
-    for kind in (int, float):
-        if kind.__name__ in declared:
-            with suppress(ValueError):
-                return kind(text)
-    raise BadInput(f"{name} must be a number, not {text!r}")
-
-
-def _text(value: Any) -> str:
-    if value is None or isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return f'"{value}"' if _ODD.search(value) or value.lower() == "none" else value
-    return str(value) if isinstance(value, (int, float)) else type(value).__name__.lower()

@@ -10,15 +10,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from evaluators.errors import BadInput, UnknownName
+from evaluators.errors import BadInput
 from evaluators.tasks.base import Task
 from evaluators.verdict import StepVerifier
 from reasoning.core import Scorer
+from search.calls import make
 from search.scorers.likelihood import Likelihood
 from search.scorers.program import Checked, StepsChecked
+from search.scorers.value import ExactValue, Graded, require_value
 from search.scorers.vote import Vote
 
-__all__ = ["SCORERS", "Checked", "Likelihood", "StepsChecked", "Vote", "refuse_whole", "resolve"]
+__all__ = [
+    "SCORERS", "Checked", "ExactValue", "Graded", "Likelihood", "StepsChecked", "Vote",
+    "refuse_whole", "resolve",
+]  # fmt: skip
 
 
 def _step_verifier(task: Task) -> StepVerifier:
@@ -29,23 +34,32 @@ def _step_verifier(task: Task) -> StepVerifier:
     return task.step_verifier
 
 
-SCORERS: dict[str, Callable[[Task], Any]] = {
+def _exact(task: Task) -> Scorer:
+    require_value(task)
+    return ExactValue()
+
+
+def _graded(task: Task, auc: float = 0.8) -> Scorer:
+    require_value(task)
+    return Graded(auc)
+
+
+SCORERS: dict[str, Callable[..., Any]] = {
+    "exact-value": _exact,
+    "graded": _graded,
     "likelihood": lambda task: Likelihood(),
     "mean-likelihood": lambda task: Likelihood(mean=True),
     "step-verifier": lambda task: StepsChecked(_step_verifier(task)),
     "verifier": lambda task: Checked(task.verifier),
     "vote": lambda task: Vote(),
 }
-"""Name -> what makes the Scorer of a task."""
+"""Name -> what makes the Scorer of a task, its further parameters being the scorer's options."""
 
 
 def resolve(scorer: str | Scorer, task: Task) -> Scorer:
-    """A scorer by name, for a task; an object is returned as it is. Raises UnknownName."""
-    if not isinstance(scorer, str):
-        return scorer
-    if scorer not in SCORERS:
-        raise UnknownName("scorer", scorer, SCORERS)
-    return SCORERS[scorer](task)
+    """A scorer by name, for a task, with options like `graded(auc=0.9)`; an object is returned as
+    it is. Raises UnknownName, and BadInput for an option or a task that it cannot take."""
+    return make(scorer, "scorer", SCORERS, task) if isinstance(scorer, str) else scorer
 
 
 def refuse_whole(scorer: str | Scorer, task: Task) -> None:
