@@ -43,6 +43,23 @@ def judge_steps(task: Task, problem: Problem, text: str) -> list[JudgedStep]:
     ]
 
 
+def inserted(task: Task, trace: Trace) -> list[str]:
+    """For every step as `judge_steps` cuts them what in it no model wrote, and who did:
+    `tool: =21`; empty where the model wrote all of it."""
+    notes: list[str] = []
+    end = 0
+    for piece in pieces(trace.text, task.boundary):
+        start, end = end, end + len(piece)
+        told, at = [], 0
+        for step in trace.steps:
+            low, at = at, at + len(step.text)
+            part = trace.text[max(low, start) : min(at, end)]
+            if step.source != "model" and part.strip():
+                told.append(f"{step.source}: {visible(part)}")
+        notes.append(", ".join(told))
+    return notes
+
+
 def heading(number: int, trace: Trace, chosen: bool, verdict: Verdict | None) -> str:
     """One line on a trace: verdict, answer, tokens, why it ended, score."""
     parts = [f"trace {number}"]
@@ -70,9 +87,11 @@ def as_text(task: Task, problem: Problem, solution: Solution) -> str:
     for at, trace in enumerate(solution.traces):
         verdict = final_verdict(task, problem, trace)
         lines.append(heading(at + 1, trace, at == solution.chosen, verdict))
-        for step in judge_steps(task, problem, trace.text):
+        steps = judge_steps(task, problem, trace.text)
+        for step, note in zip(steps, inserted(task, trace), strict=True):
             why = f"    ({step.verdict.reason})" if step.mark == "✗" and step.verdict else ""
-            lines.append(f"  {step.mark} {visible(step.text)}{why}")
+            by = f"    [{note}]" if note else ""
+            lines.append(f"  {step.mark} {visible(step.text)}{by}{why}")
     return "\n".join(lines)
 
 
@@ -102,16 +121,17 @@ def _trace_html(task: Task, problem: Problem, trace: Trace, at: int, chosen: boo
     return (
         f'<details {"open" if chosen or at < 3 else ""} style="margin: 6px 0">'
         f'<summary style="font-weight: {weight}">{title}</summary>'
-        + "".join(_step_html(step) for step in steps)
+        + "".join(map(_step_html, steps, inserted(task, trace)))
         + "</details>"
     )
 
 
-def _step_html(step: JudgedStep) -> str:
+def _step_html(step: JudgedStep, note: str) -> str:
     colour = _COLOURS[step.verdict.passed if step.verdict else None]
     reason = escape(step.verdict.reason) if step.verdict else "not judged"
+    by = f' <i style="opacity: 0.7">[{escape(note)}]</i>' if note else ""
     return (
         f'<div title="{reason}" style="border-left: 4px solid {colour}; margin: 2px 0 2px 12px;'
         ' padding: 1px 8px; font-family: var(--jp-code-font-family, monospace);'
-        f' white-space: pre-wrap">{step.mark} {escape(visible(step.text))}</div>'
+        f' white-space: pre-wrap">{step.mark} {escape(visible(step.text))}{by}</div>'
     )  # fmt: skip

@@ -119,6 +119,23 @@ class LoggedModel:
 
         return await self._ask(key, ask, ledger, _dump_scores)
 
+    async def other(
+        self, key: str, work: Callable[[], Awaitable[dict[str, Any]]], ledger: Ledger
+    ) -> dict[str, Any]:
+        """What something else than a model has to say (a tool): logged when it comes, and answered
+        from the log after a restart. `key` tells it from all others of this scope. Nothing is
+        charged."""
+        key = f"{self.scope}|other|{key}"
+        found = await self._answered(key, ledger)
+        if found is not None:
+            return found[0]
+        said = await work()
+        if self.runlog is not None:
+            self.runlog.append(
+                "response", scope=self.scope, key=key, reserved=[], granted=[], answer=[said]
+            )
+        return said
+
     # -- from the log -----------------------------------------------------------------
 
     async def _answered(self, key: str, ledger: Ledger) -> list[dict[str, Any]] | None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from search.budget_forcing import BudgetForcing as BudgetForcing
     from search.comparison import compare as compare
     from search.comparison import compare_async as compare_async
+    from search.deep_conf import DeepConf as DeepConf
     from search.evolve.evolution import Evolution as Evolution
     from search.evolve.opened import open_run as open_run
     from search.evolve.proposers import PROPOSERS as PROPOSERS
@@ -23,18 +24,22 @@ if TYPE_CHECKING:
     from search.resample import StepResample as StepResample
     from search.scorers import SCORERS as SCORERS
     from search.self_consistency import SelfConsistency as SelfConsistency
+    from search.self_refine import SelfRefine as SelfRefine
     from search.settings import CompareSettings as CompareSettings
     from search.settings import compare_from as compare_from
     from search.single import ChainOfThought as ChainOfThought
     from search.single import Direct as Direct
     from search.strategies import STRATEGIES as STRATEGIES
     from search.strategies import parse as parse
+    from search.tool_use import ToolUse as ToolUse
+    from search.uncertainty import Uncertainty as Uncertainty
 
 _HOME = {
     "BestOfN": "best_of_n",
     "BudgetForcing": "budget_forcing",
     "ChainOfThought": "single",
     "CompareSettings": "settings",
+    "DeepConf": "deep_conf",
     "Direct": "single",
     "Evolution": "evolve.evolution",
     "EvolveSettings": "evolve.settings",
@@ -43,7 +48,10 @@ _HOME = {
     "SCORERS": "scorers",
     "STRATEGIES": "strategies",
     "SelfConsistency": "self_consistency",
+    "SelfRefine": "self_refine",
     "StepResample": "resample",
+    "Uncertainty": "uncertainty",
+    "ToolUse": "tool_use",
     "compare": "comparison",
     "compare_async": "comparison",
     "compare_from": "settings",

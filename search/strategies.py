@@ -19,6 +19,7 @@ from search.resample import StepResample
 from search.self_consistency import SelfConsistency
 from search.self_refine import SelfRefine
 from search.single import ChainOfThought, Direct
+from search.tool_use import ToolUse
 from search.uncertainty import Uncertainty
 
 STRATEGIES: dict[str, type[Strategy]] = {
@@ -29,6 +30,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "best-first": BestFirst,
     "step-resample": StepResample,
     "budget-forcing": BudgetForcing,
+    "tool-use": ToolUse,
     "deep-conf": DeepConf,
     "self-refine": SelfRefine,
     "uncertainty": Uncertainty,

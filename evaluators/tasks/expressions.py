@@ -25,14 +25,18 @@ MAX_VALUE, MAX_LEAF = 60, 12
 TraceKind = Literal["shortest", "terse", "backtracking", "repair"]
 
 
-def random_tree(ops: int, rng: np.random.Generator) -> ar.Expression:
-    """A random expression of `ops` operations whose subexpressions all lie in 0..60."""
+def random_tree(
+    ops: int, rng: np.random.Generator, leaf: int = MAX_LEAF, most: int = MAX_VALUE
+) -> ar.Expression:
+    """A random expression of `ops` operations and numbers up to `leaf` whose subexpressions all lie
+    in 0..`most`."""
     if ops == 0:
-        return int(rng.integers(1, MAX_LEAF + 1))
+        return int(rng.integers(1, leaf + 1))
     left_ops = int(rng.integers(0, ops))
-    left, right = random_tree(left_ops, rng), random_tree(ops - 1 - left_ops, rng)
+    left = random_tree(left_ops, rng, leaf, most)
+    right = random_tree(ops - 1 - left_ops, rng, leaf, most)
     a, b = int(ar.evaluate(left)), int(ar.evaluate(right))
-    choices = [op for op, ok in (("+", a + b <= MAX_VALUE), ("*", a * b <= MAX_VALUE)) if ok]
+    choices = [op for op, ok in (("+", a + b <= most), ("*", a * b <= most)) if ok]
     op = str(rng.choice([*choices, "-"]))
     if op == "-" and a < b:
         left, right = right, left
@@ -274,19 +278,29 @@ TASK = Expressions("expressions")
 
 
 def load(
-    split: str = "test", n: int | None = None, seed: int = 0, ops: int | tuple[int, int] = (4, 6)
+    split: str = "test",
+    n: int | None = None,
+    seed: int = 0,
+    ops: int | tuple[int, int] = (4, 6),
+    leaf: int = MAX_LEAF,
+    most: int = MAX_VALUE,
 ) -> Expressions:
-    """`n` (default 200) expressions with `ops` operations (a number or a range, 1..20)."""
+    """`n` (default 200) expressions with `ops` operations (a number or a range, 1..20), of numbers
+    up to `leaf`, with no value on the way above `most`."""
     low, high = (ops, ops) if isinstance(ops, int) else ops
     if not 1 <= low <= high <= 20:
         raise BadInput(f"ops must lie in 1..20 with low <= high, not {ops!r}")
 
+    if not 1 <= leaf <= most < 10**9:
+        raise BadInput(f"leaf and most must lie in 1..10^9 with leaf <= most: {leaf!r}, {most!r}")
+
     def make(rng: np.random.Generator) -> instances.Instance:
-        tree = random_tree(int(rng.integers(low, high + 1)), rng)
+        tree = random_tree(int(rng.integers(low, high + 1)), rng, leaf, most)
         return key_of(tree), {"expression": ar.render(tree)}, str(ar.evaluate(tree))
 
     count = 200 if n is None else n
-    problems = instances.generate(
-        "expressions", make, split=split, n=count, seed=seed, meta={"ops": [low, high]}
-    )
+    meta: dict[str, Any] = {"ops": [low, high]}
+    if (leaf, most) != (MAX_LEAF, MAX_VALUE):
+        meta |= {"leaf": leaf, "most": most}
+    problems = instances.generate("expressions", make, split=split, n=count, seed=seed, meta=meta)
     return Expressions("expressions", problems)

@@ -16,6 +16,7 @@ MODELS: dict[str, str | Callable[..., LanguageModel]] = {
     "tiny": "0.85 M parameters, trained here on the embedded tasks; compact dialect",
     "tiny-weak": "the same shape, stopped early: room for search and training",
     "tiny-student": "a quarter of the size, direct answers only: a student to teach",
+    "tiny-tools": "tiny, trained on to call a calculator for what it cannot do in its head",
     "hf:PATH-or-NAME": "a causal model of transformers, from a folder or the hub",
     "openai:MODEL@URL": "a model behind an OpenAI-compatible server; the key from the environment",
     "recorded:FILE": "prompts and completions replayed from a JSONL file",
@@ -84,7 +85,8 @@ SPEEDUPS = ("prefix_cache", "draft", "draft_tokens", "weights", "attention")
 SETTINGS = ("device", "dtype", "max_rows", "decode", "dialect", *SPEEDUPS)
 
 
-def _folder(name: str) -> str:
+def embedded_folder(name: str) -> str:
+    """Where the weights of an embedded model are. Raises BadInput where they are missing."""
     folder = Path(__file__).parent / "tiny" / name
     if not (folder / "config.json").is_file():
         raise BadInput(
@@ -107,7 +109,7 @@ def _drafted(options: dict[str, Any]) -> dict[str, Any]:
     if kind == "hf" and rest:
         return {**options, "draft": (draft, rest)}
     if isinstance(MODELS.get(draft), str) and kind not in LOADERS and not rest:
-        return {**options, "draft": (draft, _folder(draft))}
+        return {**options, "draft": (draft, embedded_folder(draft))}
     raise BadInput(
         f"option draft must be ngram, an embedded model or hf:PATH-or-NAME, not {draft!r}"
     )
@@ -115,7 +117,7 @@ def _drafted(options: dict[str, Any]) -> dict[str, Any]:
 
 def _embedded(name: str, options: dict[str, Any]) -> Any:
     refuse(options, SETTINGS, name)
-    folder, options = _folder(name), _drafted(options)
+    folder, options = embedded_folder(name), _drafted(options)
     from reasoning.models.weights import open_local
 
     if options.get("device", "auto") == "auto":
