@@ -136,6 +136,21 @@ class LoggedModel:
             )
         return said
 
+    async def rate(
+        self, texts: Sequence[str | tuple[str, ...]], ledger: Ledger, *, known: Sequence[int] = ()
+    ) -> list[list[float] | None]:
+        """As a process model's own; raises CallFailed."""
+        asked = _digest(self.name, [t if isinstance(t, str) else list(t) for t in texts], known)
+        key = f"{self.scope}|rate|{asked}"
+        found = await self._answered(key, ledger)
+        if found is not None:
+            return [row["rates"] for row in found]
+
+        async def ask(tap: Ledger) -> list[list[float] | None]:
+            return await cast(Any, self.inner).rate(texts, tap, known=known)
+
+        return await self._ask(key, ask, ledger, lambda made: [{"rates": row} for row in made])
+
     # -- from the log -----------------------------------------------------------------
 
     async def _answered(self, key: str, ledger: Ledger) -> list[dict[str, Any]] | None:

@@ -16,13 +16,14 @@ from evaluators.verdict import StepVerifier
 from reasoning.core import Scorer
 from search.calls import make
 from search.scorers.likelihood import Likelihood
+from search.scorers.process import Processed
 from search.scorers.program import Checked, StepsChecked
 from search.scorers.value import ExactValue, Graded, require_value
 from search.scorers.vote import Vote
 
 __all__ = [
-    "SCORERS", "Checked", "ExactValue", "Graded", "Likelihood", "StepsChecked", "Vote",
-    "refuse_whole", "resolve",
+    "SCORERS", "Checked", "ExactValue", "Graded", "Likelihood", "Processed",
+    "StepsChecked", "Vote", "refuse_whole", "resolve",
 ]  # fmt: skip
 
 
@@ -44,11 +45,18 @@ def _graded(task: Task, auc: float = 0.8) -> Scorer:
     return Graded(auc)
 
 
+def _process(
+    task: Task, model: str = "tiny-prm", input: str = "trace", aggregate: str = "min"
+) -> Scorer:
+    return Processed(model, input, aggregate)  # type: ignore[arg-type]  # it checks them itself
+
+
 SCORERS: dict[str, Callable[..., Any]] = {
     "exact-value": _exact,
     "graded": _graded,
     "likelihood": lambda task: Likelihood(),
     "mean-likelihood": lambda task: Likelihood(mean=True),
+    "process-model": _process,
     "step-verifier": lambda task: StepsChecked(_step_verifier(task)),
     "verifier": lambda task: Checked(task.verifier),
     "vote": lambda task: Vote(),

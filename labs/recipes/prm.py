@@ -1,0 +1,102 @@
+"""How `tiny-prm` is made: labelled steps of `tiny` on training problems, then the process model.
+
+Most texts are traces that `tiny` samples itself, because those are what a search asks about. To
+them come random walks of countdown, half of whose steps are good ones: the policy's own traces have
+few states in which the way on is open. All labels are exact.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evaluators import load_task
+from evaluators.tasks import countdown, countdown_chain
+from evaluators.tasks import countdown_solver as solver
+from reasoning.core import LanguageModel
+from reasoning.loop import run
+from reasoning.train.labels import Draws, Labelled, label
+from reasoning.train.reward import ProcessRecipe
+
+
+@dataclass(frozen=True)
+class Part:
+    """Traces of `problems` training problems of a task, `samples` each."""
+
+    task: str
+    options: tuple[tuple[str, Any], ...]
+    problems: int
+    samples: int
+    temperature: float = 1.0
+
+
+@dataclass(frozen=True)
+class PrmPlan:
+    """The data of a process model and how it is trained. `walks` random walks for each count of
+    numbers."""
+
+    policy: str = "tiny"
+    parts: tuple[Part, ...] = (
+        Part("expressions", (("ops", (4, 10)),), 2500, 3),
+        Part("countdown", (("numbers", 4),), 3000, 4),
+        Part("countdown", (("numbers", 5),), 5000, 4),
+    )
+    walks: tuple[tuple[int, int], ...] = ((4, 8000), (5, 12000))
+    seed: int = 1
+    recipe: ProcessRecipe = field(default_factory=ProcessRecipe)
+
+
+PLANS: dict[str, PrmPlan] = {"tiny-prm": PrmPlan()}
+
+
+def rows_of(
+    plan: PrmPlan, model: LanguageModel, progress: Callable[[str], None] = lambda text: None
+) -> list[Labelled]:
+    """All labelled texts of a plan, training problems only."""
+    found: list[Labelled] = []
+    for at, part in enumerate(plan.parts):
+        task = load_task(part.task, "train", part.problems, plan.seed + at, **dict(part.options))
+        draws = Draws(part.samples, part.temperature)
+        found += run(label(task, model, draws, seed=plan.seed + at))
+        progress(f"{part.task} {dict(part.options)}: {len(found)} labelled traces so far")
+    for numbers, count in plan.walks:
+        found += walks(numbers, count, plan.seed)
+        progress(f"walks of {numbers} numbers: {len(found)} labelled texts so far")
+    return found
+
+
+def walks(numbers: int, count: int, seed: int) -> list[Labelled]:
+    """Random legal walks of countdown, on training problems: at each step with even chance a move
+    after which the target can be reached, or one after which it cannot (and sometimes one more)."""
+    task = load_task("countdown", "train", count, seed + 1000, numbers=numbers)
+    rng = np.random.Generator(np.random.Philox(key=[seed, numbers]))
+    found = []
+    for problem in task.problems:
+        state, target = tuple(problem.fields["numbers"]), problem.fields["target"]
+        lines: list[str] = []
+        labels: list[float] = []
+        alive = True
+        while len(state) > 1 and (alive or rng.random() < 0.3):
+            options = solver.moves(state)
+            good = [m for m in options if solver.reachable(solver.after(state, m), target)]
+            dead = [m for m in options if m not in good]
+            some = good if good and (not dead or rng.random() < 0.6) else dead
+            move = some[int(rng.integers(len(some)))]
+            lines.append(countdown_chain.line(state, move) + "\n")
+            state, alive = solver.after(state, move), bool(good) and some is good
+            labels.append(float(alive))
+        question = countdown.TASK.render(problem, "chain", "compact")
+        found.append(Labelled("countdown", problem.id, (question, *lines), (None, *labels)))
+    return found
+
+
+def write_plan(plan: PrmPlan, path: Path) -> None:
+    """The plan as JSON beside the weights."""
+    from dataclasses import asdict
+
+    path.write_text(json.dumps(asdict(plan), indent=1) + "\n", "utf-8")
