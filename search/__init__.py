@@ -11,15 +11,19 @@ from typing import TYPE_CHECKING, Any
 from search.evolve.function import evolve as evolve  # the name is the function, not the package
 
 if TYPE_CHECKING:
+    from search.beam import BeamSearch as BeamSearch
+    from search.best_first import BestFirst as BestFirst
     from search.best_of_n import BestOfN as BestOfN
     from search.budget_forcing import BudgetForcing as BudgetForcing
     from search.comparison import compare as compare
     from search.comparison import compare_async as compare_async
     from search.deep_conf import DeepConf as DeepConf
+    from search.dvts import DVTS as DVTS
     from search.evolve.evolution import Evolution as Evolution
     from search.evolve.opened import open_run as open_run
     from search.evolve.proposers import PROPOSERS as PROPOSERS
     from search.evolve.settings import EvolveSettings as EvolveSettings
+    from search.particle_filter import ParticleFilter as ParticleFilter
     from search.report import Report as Report
     from search.resample import StepResample as StepResample
     from search.scorers import SCORERS as SCORERS
@@ -35,15 +39,19 @@ if TYPE_CHECKING:
     from search.uncertainty import Uncertainty as Uncertainty
 
 _HOME = {
+    "BeamSearch": "beam",
+    "BestFirst": "best_first",
     "BestOfN": "best_of_n",
     "BudgetForcing": "budget_forcing",
     "ChainOfThought": "single",
     "CompareSettings": "settings",
     "DeepConf": "deep_conf",
+    "DVTS": "dvts",
     "Direct": "single",
     "Evolution": "evolve.evolution",
     "EvolveSettings": "evolve.settings",
     "PROPOSERS": "evolve.proposers",
+    "ParticleFilter": "particle_filter",
     "Report": "report",
     "SCORERS": "scorers",
     "STRATEGIES": "strategies",

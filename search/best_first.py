@@ -2,44 +2,46 @@
 
 As in A* and in Levin-style searches the open nodes stand in a queue by their score (Pearl 1984,
 Heuristics). Here a node that was continued stays open for more children, because a model draws
-children at random and the first few may miss the right one; each time it is worth less.
+children at random and the first few may miss the right one; each time it is worth less, and least
+where the next child would most likely repeat an earlier one.
 """
 
 from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass
-from math import log
+from math import inf, log
 
 from evaluators.errors import BadInput
 from evaluators.problem import Problem
 from reasoning.core import Context, Solution
 from search.sampler import refuse_endless
 from search.tree.grow import Grower
-from search.tree.node import Node
-from search.tree.settings import TreeSampler
+from search.tree.node import ROOT, Node
+from search.tree.novelty import novelty
+from search.tree.rounds import StoppingSampler, Watch
+
+Queue = list[tuple[float, int, int]]
 
 
 @dataclass(frozen=True)
-class BestFirst(TreeSampler):
-    """Continues the open node of the highest priority by `expansions` children at a time, until
-    `enough` traces have finished, `steps` nodes were continued, or the budget ends.
+class BestFirst(StoppingSampler):
+    """Continues the open node of the highest priority by `expansions` children at a time, until a
+    trace is accepted, `enough` traces have finished, `steps` nodes were continued, or the budget
+    ends.
 
-    The priority is the node's score times `patience` for each time it was continued (for log
-    scores plus its logarithm); of equals the deeper goes first, then the earlier.
+    The priority is the node's score times `patience` for each child that was drawn, times the
+    probability that the next child is a new one (for log scores plus their logarithms). Of equals
+    the deeper goes first, then the earlier: without a better one at hand a trace is finished.
     """
 
-    expansions: int = 2
-    enough: int | None = None
+    expansions: int = 1
     steps: int | None = None
-    patience: float = 0.7
+    patience: float = 0.8
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("expansions", "enough", "steps"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise BadInput(f"best-first: {name} must be 1 or more, not {value}")
+        self._at_least_one("expansions", "steps")
         if not 0 < self.patience <= 1:
             raise BadInput(f"best-first: patience lies in (0, 1], not {self.patience}")
 
@@ -47,10 +49,9 @@ class BestFirst(TreeSampler):
         """The answer of the best finished trace."""
         refuse_endless(ctx, self.enough or self.steps, "best-first")
         grower = self.grower(problem, ctx)
-        queue: list[tuple[float, int, int]] = []
+        watch, queue, continued = Watch(self, grower), Queue(), 0
         self._push(queue, grower.tree.root, grower)
-        continued, stopped = 0, "done"
-        while queue and (self.steps is None or continued < self.steps):
+        while queue and not watch.over() and (self.steps is None or continued < self.steps):
             node = grower.tree[heapq.heappop(queue)[2]]
             before = ctx.ledger.spent.tokens
             [children] = await grower.expand([(node, self.expansions)])
@@ -60,18 +61,13 @@ class BestFirst(TreeSampler):
                     self._push(queue, child, grower)
             if not node.closed and ctx.ledger.spent.tokens > before:
                 self._push(queue, node, grower)
-            if grower.spent:
-                stopped = "budget"
-                break
-            if self.enough is not None and len(grower.tree.finished()) >= self.enough:
-                break
-        return grower.solution(self.best(grower), stopped)
+        chosen = watch.accepted or self.best(grower)
+        return grower.solution(chosen, watch.over() or "done")
 
-    def _push(self, queue: list[tuple[float, int, int]], node: Node, grower: Grower) -> None:
-        times = node.draws // self.expansions
-        score = 1.0 if node.score is None else node.score  # the root has none
+    def _push(self, queue: Queue, node: Node, grower: Grower) -> None:
+        new = novelty(grower.tree, node) * self.patience**node.draws
         if grower.scorer is not None and grower.scorer.scale == "log":
-            priority = (node.score or 0.0) + times * log(self.patience)
+            priority = (node.score or 0.0) + (log(new) if new else -inf)
         else:
-            priority = score * self.patience**times
+            priority = (1.0 if node.id == ROOT else node.score or 0.0) * new
         heapq.heappush(queue, (-priority, -node.depth, node.id))

@@ -11,10 +11,13 @@ from evaluators.tasks.base import Task
 from evaluators.verdict import Knows
 from reasoning.core import LanguageModel, Strategy
 from search import calls
+from search.beam import BeamSearch
 from search.best_first import BestFirst
 from search.best_of_n import BestOfN
 from search.budget_forcing import BudgetForcing
 from search.deep_conf import DeepConf
+from search.dvts import DVTS
+from search.particle_filter import ParticleFilter
 from search.resample import StepResample
 from search.self_consistency import SelfConsistency
 from search.self_refine import SelfRefine
@@ -27,7 +30,10 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "chain-of-thought": ChainOfThought,
     "self-consistency": SelfConsistency,
     "best-of-n": BestOfN,
+    "beam-search": BeamSearch,
     "best-first": BestFirst,
+    "dvts": DVTS,
+    "particle-filter": ParticleFilter,
     "step-resample": StepResample,
     "budget-forcing": BudgetForcing,
     "tool-use": ToolUse,
