@@ -22,8 +22,8 @@ from reasoning.logged import CallFailed, LoggedModel
 from search.best_of_n import scored, weights
 from search.sampler import WAVE, Sampler, ended, refuse_endless, refuse_greedy, step_of
 from search.scorers import resolve
-from search.tools.kit import Call, Kit, Tools, tools_of
-from search.tools.tool import Result
+from search.tools.kit import Call, Kit, tools_of
+from search.tools.tool import Result, Tool
 from search.vote import tally
 
 
@@ -38,7 +38,7 @@ class ToolUse(Sampler):
     the question says which tools there are, unless `explain` is false.
     """
 
-    tools: Tools = "calculator"
+    tools: str | Tool | tuple[str | Tool, ...] = "calculator"
     n: int | None = 1
     scorer: str | Scorer | None = None
     vote: bool = False

@@ -1,7 +1,7 @@
 """The mixture of `tiny-tools`: expressions of larger numbers, worked out with a calculator.
 
-An operation that the mixture of `tiny` never showed (an operand or the result above 60) is written
-as a call, `[23*47]`; its result, `=1081` and the end of the line, is the tool's and not learned.
+An operation that the mixture of `tiny` hardly showed (one number above 60, or two above 12) is a
+call, `[23*47]`; its result, `=1081` and the end of the line, is the tool's and not learned.
 The next line is the expression with the result in its place. Small operations are still done in the
 head, one a line, as `tiny` does them.
 """
@@ -28,8 +28,9 @@ KEPT = 0.25
 
 def beyond(operation: ar.Expression) -> bool:
     """Whether an operation on two numbers lies beyond those that `tiny` was trained on."""
-    value = ar.evaluate(operation)
-    return max(*ar.leaves(operation), value) > expressions.MAX_VALUE
+    numbers = list(ar.leaves(operation))
+    high = max(*numbers, ar.evaluate(operation)) > expressions.MAX_VALUE
+    return high or min(numbers) > expressions.MAX_LEAF
 
 
 def problem(rng: np.random.Generator) -> Problem:

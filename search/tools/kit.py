@@ -112,8 +112,12 @@ class Kit:
         return Call(tool, marks, text[start:end], text[end + len(marks.end) :])
 
     def mark_of(self, text: str) -> str:
-        """The end mark that ended the text as a stop string: that of the call it has begun, or else
-        the only one there is."""
-        stops = self.ends if not self.tells_stop else self.ends[1:]
+        """The end mark that ended the text as a stop string: that of the call it has begun; without
+        one the mark that a begin mark begins with (a fence is both), or else the first."""
+        stops = self.ends[1:] if self.tells_stop else self.ends
         begun = self.begun(text)
-        return begun[1].end if begun is not None and begun[1].end in stops else stops[0]
+        if begun is not None and begun[1].end in stops:
+            return begun[1].end
+        begins = [tool.marks(self.dialect).begin for tool in self.tools]
+        both = [end for end in stops if any(begin.startswith(end.strip()) for begin in begins)]
+        return (both or stops)[0]
