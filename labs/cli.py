@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("labs.compare", "strategies x budgets on a task; resumable, from flags or TOML"),
     "check": ("labs.check", "judge completions in a JSONL file, one JSON verdict a line"),
     "solve": ("labs.solve", "print the traces of one problem, each step with its verdict"),
+    "tree": ("labs.tree", "the search tree of one problem of a run, as a page or a file"),
     "evolve": ("labs.evolve", "evolutionary code search; resumable, from flags or TOML"),
     "score": ("labs.score", "score a program on a discovery problem, JSON on the last line"),
     "verify": ("labs.verify", "check the artefacts of an evolution again, without running code"),

@@ -87,7 +87,7 @@ def to_rows(
     without = set(leave_out)
     columns = [name for name in COLUMNS if name not in without]
     nodes = list(tree.nodes)  # one that is being grown goes on growing
-    states = {node: str(state) for state, node in list(tree.states.items())}
+    states = {node: _state(state) for state, node in list(tree.states.items())}
     head = {
         "kind": "tree", "version": VERSION, "problem": tree.problem, "nodes": len(nodes),
         "chosen": tree.chosen, "settled": tree.settled, "stopped_by": tree.stopped_by,
@@ -162,6 +162,13 @@ def _plain(name: str, value: Any) -> Any:
         number = float(value)
         return number if abs(number) < float("inf") else str(number)
     return describe(value) if name == "note" else value
+
+
+def _state(key: Any, between: str = ", ") -> str:
+    """A state as text: `((10, 23), 31)` is "10 23, 31"."""
+    if isinstance(key, (tuple, list)):
+        return between.join(_state(part, " ") for part in key)
+    return str(key)
 
 
 def _prompt_row(prompt: Prompt) -> dict[str, Any]:
