@@ -118,6 +118,11 @@ class Ledger:
             self.parent is not None and self.parent.bounded
         )
 
+    @property
+    def in_flight(self) -> int:
+        """Reservations that are neither settled nor lost."""
+        return len(self._open)
+
     def exhausted(self) -> bool:
         """Whether the next call would be granted nothing."""
         return self._allowed(1, 1, 0.0, 0) < 1
