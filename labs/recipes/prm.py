@@ -7,7 +7,6 @@ few states in which the way on is open. All labels are exact.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,9 +41,9 @@ class PrmPlan:
 
     policy: str = "tiny"
     parts: tuple[Part, ...] = (
-        Part("expressions", (("ops", (4, 10)),), 2500, 3),
-        Part("countdown", (("numbers", 4),), 3000, 4),
-        Part("countdown", (("numbers", 5),), 5000, 4),
+        Part("expressions", (("ops", (4, 10)),), 1500, 2),
+        Part("countdown", (("numbers", 4),), 1000, 4),
+        Part("countdown", (("numbers", 5),), 2000, 4),
     )
     walks: tuple[tuple[int, int], ...] = ((4, 8000), (5, 12000))
     seed: int = 1
@@ -95,8 +94,27 @@ def walks(numbers: int, count: int, seed: int) -> list[Labelled]:
     return found
 
 
-def write_plan(plan: PrmPlan, path: Path) -> None:
-    """The plan as JSON beside the weights."""
-    from dataclasses import asdict
+def make(
+    name: str, folder: Path, tell: Callable[[str], None],
+    progress: Callable[[dict[str, Any]], None],
+) -> Path:  # fmt: skip
+    """Make an embedded process model in `folder`, measure it and write its card; returns the folder
+    of its weights. What an earlier session of the same recipe has made is used again."""
+    from labs.recipes import prm_card
+    from labs.train_reward import policy_folder
+    from reasoning.models import load_model
+    from reasoning.models.process import load_process_model
+    from reasoning.train import labels
+    from reasoning.train.reward import train_process
 
-    path.write_text(json.dumps(asdict(plan), indent=1) + "\n", "utf-8")
+    plan, kept = PLANS[name], folder / "rows.jsonl"
+    model = load_model(plan.policy)
+    if kept.is_file():
+        rows = labels.read(kept)
+    else:
+        folder.mkdir(parents=True, exist_ok=True)
+        rows = rows_of(plan, model, tell)
+        labels.save(rows, kept)
+    weights = train_process(rows, policy_folder(plan.policy), folder, plan.recipe, progress)
+    prm_card.write(name, weights, prm_card.measure(load_process_model(f"hf:{weights}"), model))
+    return weights

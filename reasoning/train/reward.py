@@ -20,13 +20,12 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from evaluators.errors import BadInput
 from reasoning.models.encode import Encoder
-from reasoning.models.weights import located, quiet, weights_id
-from reasoning.runlog import RunLog, versions
+from reasoning.runlog import RunLog
 from reasoning.train.both import MuonAdamW
 from reasoning.train.labels import Labelled, fingerprint
+from reasoning.train.run import follow, last, opened, saved, settings_of
 
 BAD_GOOD = {0: "bad", 1: "good"}
-RECORD = "reward.json"
 
 
 @dataclass(frozen=True)
@@ -128,8 +127,8 @@ def train_process(
     """
     import transformers
 
-    settings = _settings("process", policy, fingerprint(rows), len(rows), asdict(recipe))
-    model, words, encoder = _opened(
+    settings = settings_of("reward/process", policy, fingerprint(rows), len(rows), asdict(recipe))
+    model, words, encoder = opened(
         policy, transformers.AutoModelForTokenClassification, recipe.seed,
         num_labels=2, id2label=BAD_GOOD,
     )  # fmt: skip
@@ -157,13 +156,16 @@ def train_process(
 
     with RunLog(folder, settings, resume=(folder / "run.json").exists()) as log:
         trainer = Trainer(
-            model=model, args=_arguments(transformers.TrainingArguments, folder, steps, recipe),
+            model=model, args=_arguments(
+                transformers.TrainingArguments, folder, steps, recipe,
+                per_device_train_batch_size=1, remove_unused_columns=False,
+            ),
             train_dataset=data, data_collator=lambda items: items[0], optimizers=(optim, rate),
-            callbacks=[_follow(log, progress)],
+            callbacks=[follow(log, progress)],
         )  # fmt: skip
         trainer.remove_callback(transformers.PrinterCallback)
-        trainer.train(resume_from_checkpoint=_last(folder))
-        return _saved(model, words, folder, settings, log)
+        trainer.train(resume_from_checkpoint=last(folder))
+        return saved(model, words, folder, settings, log)
 
 
 def train_outcome(
@@ -182,69 +184,39 @@ def train_outcome(
             " sample more traces a problem, or harder problems"
         )
     data = [asdict(pair) for pair in rows]
-    settings = _settings("outcome", policy, _digest(data), len(rows), asdict(recipe))
-    model, words, _ = _opened(
+    settings = settings_of("reward/outcome", policy, _digest(data), len(rows), asdict(recipe))
+    model, words, _ = opened(
         policy, transformers.AutoModelForSequenceClassification, recipe.seed, num_labels=1
     )
     model.config.pad_token_id = words.pad_token_id
     steps = max(1, round(len(rows) / recipe.batch * recipe.epochs))
     with RunLog(folder, settings, resume=(folder / "run.json").exists()) as log:
-        arguments = _arguments(trl.RewardConfig, folder, steps, recipe)
+        arguments = _arguments(
+            trl.RewardConfig, folder, steps, recipe, max_length=recipe.max_length,
+            per_device_train_batch_size=recipe.batch, learning_rate=recipe.lr,
+            warmup_steps=recipe.warmup, weight_decay=recipe.weight_decay,
+            disable_dropout=True, activation_checkpointing=False,
+        )  # fmt: skip
         trainer = trl.RewardTrainer(
             model=model, args=arguments, train_dataset=datasets.Dataset.from_list(data),
-            processing_class=words, callbacks=[_follow(log, progress)],
+            processing_class=words, callbacks=[follow(log, progress)],
         )  # fmt: skip
         trainer.remove_callback(transformers.PrinterCallback)
-        trainer.train(resume_from_checkpoint=_last(folder))
-        return _saved(trainer.model, words, folder, settings, log)
+        trainer.train(resume_from_checkpoint=last(folder))
+        return saved(trainer.model, words, folder, settings, log)
 
 
 # -- inside ---------------------------------------------------------------------------
 
 
-def _settings(
-    method: str, policy: str, data: str, rows: int, recipe: dict[str, Any]
-) -> dict[str, Any]:
-    parent = {"place": Path(policy).name, "weights": weights_id(policy, None)}
-    return {"method": f"reward/{method}", "recipe": recipe, "parent": parent,
-            "data": {"hash": data, "rows": rows}}  # fmt: skip
-
-
-def _opened(policy: str, kind: Any, seed: int, **head: Any) -> tuple[Any, Any, Encoder]:
-    """The policy's weights under a new head (drawn by the seed), its tokenizer, and an encoder."""
-    import transformers
-
-    source = located(policy, policy, None)
-    random_state = torch.random.get_rng_state()
-    torch.manual_seed(seed)
-    with quiet():
-        transformers.logging.set_verbosity_error()  # a new head is meant: no report of it
-        words = transformers.AutoTokenizer.from_pretrained(**source)
-        model = kind.from_pretrained(**source, dtype=torch.float32, **head)
-        transformers.logging.set_verbosity_warning()
-    torch.random.set_rng_state(random_state)
-    dialect = getattr(model.config, "reasonlab_dialect", "plain")
-    return model, words, Encoder(words, "compact" if dialect == "compact" else "plain", policy)
-
-
-def _arguments(kind: Any, folder: Path, steps: int, recipe: Any) -> Any:
-    """Trainer arguments for this machine: a CPU takes no bf16 and no recomputation."""
+def _arguments(kind: Any, folder: Path, steps: int, recipe: Any, **more: Any) -> Any:
+    """Trainer arguments for this machine: on a CPU no bf16."""
     on_cpu = not torch.cuda.is_available()
-    more: dict[str, Any] = {}
-    if isinstance(recipe, OutcomeRecipe):
-        more = {
-            "max_length": recipe.max_length, "learning_rate": recipe.lr, "disable_dropout": True,
-            "warmup_steps": recipe.warmup, "weight_decay": recipe.weight_decay,
-            "activation_checkpointing": False,
-        }  # fmt: skip
-    batch = recipe.batch if isinstance(recipe, OutcomeRecipe) else 1
     return kind(
         output_dir=str(folder / "checkpoints"), max_steps=steps, seed=recipe.seed,
-        per_device_train_batch_size=batch, max_grad_norm=1.0, use_cpu=on_cpu, bf16=not on_cpu,
-        report_to=[], logging_steps=min(10, steps), logging_strategy="steps",
-        save_strategy="steps", save_steps=recipe.save_every, save_total_limit=1,
-        remove_unused_columns=isinstance(recipe, OutcomeRecipe), disable_tqdm=True,
-        dataloader_pin_memory=False, **more,
+        max_grad_norm=1.0, use_cpu=on_cpu, bf16=not on_cpu, report_to=[],
+        logging_steps=min(10, steps), save_strategy="steps", save_steps=recipe.save_every,
+        save_total_limit=1, disable_tqdm=True, dataloader_pin_memory=False, **more,
     )  # fmt: skip
 
 
@@ -254,43 +226,6 @@ def _shape(steps: int, warmup: int, decay: float) -> Callable[[int], float]:
     return lambda step: min(
         1.0, (step + 1) / max(1, warmup), (steps - step) / max(1.0, steps - begin)
     )
-
-
-def _follow(log: RunLog, progress: Callable[[dict[str, Any]], None]) -> Any:
-    """A callback that writes the trainer's metrics to the run log."""
-    from transformers import TrainerCallback
-
-    class Follow(TrainerCallback):
-        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kw: Any) -> None:
-            row = {"step": state.global_step, "of": state.max_steps}
-            row |= {k: v for k, v in (logs or {}).items() if isinstance(v, (int, float))}
-            log.append("metrics", **row)
-            progress(row)
-
-    return Follow()
-
-
-def _last(folder: Path) -> str | None:
-    """The latest checkpoint of the run."""
-    found = sorted((folder / "checkpoints").glob("checkpoint-*"), key=lambda p: int(p.name[11:]))
-    whole = [path for path in found if (path / "trainer_state.json").is_file()]
-    return str(whole[-1]) if whole else None
-
-
-def _saved(model: Any, words: Any, folder: Path, settings: dict[str, Any], log: RunLog) -> Path:
-    """Weights in bf16, tokenizer, and the record of how they were made."""
-    place = folder / "model"
-    with quiet():
-        model.to(torch.bfloat16).save_pretrained(place)
-    words.save_pretrained(place)
-    curve = [
-        {k: v for k, v in event.items() if k != "kind"}
-        for event in log.events()
-        if event["kind"] == "metrics" and "loss" in event
-    ]
-    told = {**settings, "versions": versions(), "curve": curve[:: max(1, len(curve) // 60)]}
-    (place / RECORD).write_text(json.dumps(told, indent=1) + "\n", "utf-8")
-    return place
 
 
 def _targets(

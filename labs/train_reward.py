@@ -1,0 +1,167 @@
+"""`reasonlab train reward`: sample, label, train a reward model; the same command resumes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from evaluators.errors import BadInput, UnknownName
+from search.calls import split
+
+
+@dataclass(frozen=True)
+class RewardSettings:
+    """What to train: `kind` of model from `model`, on traces that `model` samples on training
+    problems of `task`, labelled exactly or by `rollouts` continuations a step."""
+
+    kind: Literal["process", "outcome"] = "process"
+    model: str = "tiny"
+    task: str = "expressions"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    problems: int = 1000
+    samples: int = 4
+    temperature: float = 1.0
+    labels: Literal["exact", "rollouts"] = "exact"
+    rollouts: int = 8
+    input: Literal["trace", "state"] = "trace"
+    epochs: float = 1.0
+    lr: float | None = None
+    seed: int = 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    made = argparse.ArgumentParser(
+        "reasonlab train reward",
+        description="Train a reward model from a policy: a process model rates every step, an"
+        " outcome model whole traces. Traces are sampled on training problems; labels are exact"
+        " where the task has a solver, or by rollouts. A run that was stopped goes on when the same"
+        " command is given again. --recipe tiny-prm makes the embedded process model.",
+    )
+    default = RewardSettings()
+    made.add_argument("--recipe", help="a recipe of an embedded model (tiny-prm), as it stands")
+    made.add_argument("--kind", choices=("process", "outcome"), default=default.kind)
+    made.add_argument("--model", default=default.model, help="an embedded policy or hf:FOLDER")
+    made.add_argument("--task", default=default.task)
+    made.add_argument("--options", default="", help="difficulty of the task: ops=4..8 or numbers=5")
+    made.add_argument("--problems", type=int, default=default.problems, help="training problems")
+    made.add_argument("--samples", type=int, default=default.samples, help="traces a problem")
+    made.add_argument("--temperature", type=float, default=default.temperature)
+    made.add_argument("--labels", choices=("exact", "rollouts"), default=default.labels)
+    made.add_argument("--rollouts", type=int, default=default.rollouts, help="rollouts a step")
+    made.add_argument(
+        "--input", choices=("trace", "state"), default=default.input,
+        help="what a process model reads: the trace, or the task's text of the state",
+    )  # fmt: skip
+    made.add_argument("--epochs", type=float, default=default.epochs)
+    made.add_argument("--lr", type=float, help="another learning rate than the recipe's")
+    made.add_argument("--seed", type=int, default=default.seed)
+    made.add_argument("--out", type=Path, help="folder of the run (runs/reward-KIND)")
+    return made
+
+
+def options_of(text: str) -> dict[str, Any]:
+    """`"ops=4..8,split=hard"` as options: whole numbers, ranges, or text. Raises BadInput."""
+    found: dict[str, Any] = {}
+    for part in split(text):
+        name, equals, value = part.partition("=")
+        if not equals:
+            raise BadInput(f"--options takes name=value pairs, not {part!r}")
+        low, dots, high = value.partition("..")
+        try:
+            found[name.strip()] = (int(low), int(high)) if dots else int(value)
+        except ValueError:
+            found[name.strip()] = value
+    return found
+
+
+def report(row: Mapping[str, Any]) -> None:
+    """One line of progress."""
+    if "loss" in row:
+        print(f"step {row['step']:5d} of {row['of']} · loss {row['loss']:.4f}", flush=True)
+
+
+def policy_folder(name: str) -> str:
+    """The folder of a policy's weights: an embedded model, or `hf:FOLDER`. Raises BadInput."""
+    from reasoning import models
+
+    place = name.removeprefix("hf:")
+    if place != name or Path(place).is_dir():
+        return place
+    found = Path(models.__file__).parent / "tiny" / name
+    if not (found / "config.json").is_file():
+        raise BadInput(
+            f"--model {name}: a policy to train from is an embedded model (tiny, tiny-weak,"
+            " tiny-student) or hf:FOLDER of a saved model"
+        )
+    return str(found)
+
+
+def train(settings: RewardSettings, folder: Path) -> Path:
+    """Sample, label and train; returns the folder of the weights. What was sampled is kept in
+    `folder`, and used again by a run that goes on. Raises LabError."""
+    from evaluators import load_task
+    from reasoning import load_model
+    from reasoning.loop import run as wait
+    from reasoning.train import labels, reward
+
+    if min(settings.problems, settings.samples, settings.rollouts) < 1 or settings.epochs <= 0:
+        raise BadInput("--problems, --samples, --rollouts and --epochs must be above 0")
+    policy = policy_folder(settings.model)
+    task = load_task(settings.task, "train", settings.problems, settings.seed, **settings.options)
+    rows = folder / "rows.jsonl"
+    _same(settings, folder)
+    if rows.is_file():
+        known = labels.read(rows)
+        print(f"{len(known)} labelled texts of an earlier session: {rows}")
+    else:
+        steps = settings.labels == "rollouts" and settings.kind == "process"
+        each = settings.rollouts if steps else 0
+        draws = labels.Draws(settings.samples, settings.temperature)
+        model = load_model(settings.model)
+        known = wait(labels.label(task, model, draws, rollouts_each=each, seed=settings.seed))
+        if settings.input == "state" and settings.kind == "process":
+            known = labels.states(known, task)
+        labels.save(known, rows)
+        print(f"{len(known)} labelled texts: {rows}")
+    more: dict[str, Any] = {"epochs": settings.epochs, "seed": settings.seed}
+    if settings.lr is not None:
+        more["lr"] = settings.lr
+    if settings.kind == "process":
+        return reward.train_process(known, policy, folder, reward.ProcessRecipe(**more), report)
+    couples = reward.pairs(known, settings.seed)
+    return reward.train_outcome(couples, policy, folder, reward.OutcomeRecipe(**more), report)
+
+
+def _same(settings: RewardSettings, folder: Path) -> None:
+    """Keep the settings in the folder. Raises BadInput where it holds a run with others."""
+    folder.mkdir(parents=True, exist_ok=True)
+    record, told = folder / "asked.json", json.dumps(asdict(settings), indent=1)
+    if record.is_file() and json.loads(record.read_text("utf-8")) != json.loads(told):
+        raise BadInput(f"{folder} holds a run with other settings: name another folder (--out)")
+    record.write_text(told + "\n", "utf-8")
+
+
+def run(argv: list[str]) -> int:
+    """The command."""
+    given = parser().parse_args(argv)
+    try:
+        if given.recipe is not None:
+            from labs.recipes.prm import PLANS, make
+
+            if given.recipe not in PLANS:
+                raise UnknownName("recipe of a reward model", given.recipe, PLANS)
+            weights = make(given.recipe, given.out or Path("runs") / given.recipe, print, report)
+        else:
+            names = [name for name in vars(given) if name not in ("recipe", "out", "options")]
+            asked = {name: getattr(given, name) for name in names}
+            settings = RewardSettings(**asked, options=options_of(given.options))
+            weights = train(settings, given.out or Path("runs") / f"reward-{given.kind}")
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt("the same command goes on from the last checkpoint") from stop
+    print(f"weights: {weights}")
+    return 0
