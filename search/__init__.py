@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from search.evolve.function import evolve as evolve  # the name is the function, not the package
 
 if TYPE_CHECKING:
+    from search.adaptive import Adaptive as Adaptive
     from search.beam import BeamSearch as BeamSearch
     from search.best_first import BestFirst as BestFirst
     from search.best_of_n import BestOfN as BestOfN
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from search.evolve.opened import open_run as open_run
     from search.evolve.proposers import PROPOSERS as PROPOSERS
     from search.evolve.settings import EvolveSettings as EvolveSettings
+    from search.fit import fit_adaptive as fit_adaptive
     from search.particle_filter import ParticleFilter as ParticleFilter
     from search.report import Report as Report
     from search.resample import StepResample as StepResample
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from search.uncertainty import Uncertainty as Uncertainty
 
 _HOME = {
+    "Adaptive": "adaptive",
     "BeamSearch": "beam",
     "BestFirst": "best_first",
     "BestOfN": "best_of_n",
@@ -63,6 +66,7 @@ _HOME = {
     "compare": "comparison",
     "compare_async": "comparison",
     "compare_from": "settings",
+    "fit_adaptive": "fit",
     "open_run": "evolve.opened",
     "parse": "strategies",
 }

@@ -11,6 +11,7 @@ from evaluators.tasks.base import Task
 from evaluators.verdict import Knows
 from reasoning.core import LanguageModel, Strategy
 from search import calls
+from search.adaptive import Adaptive
 from search.beam import BeamSearch
 from search.best_first import BestFirst
 from search.best_of_n import BestOfN
@@ -40,6 +41,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "deep-conf": DeepConf,
     "self-refine": SelfRefine,
     "uncertainty": Uncertainty,
+    "adaptive": Adaptive,
 }
 
 
