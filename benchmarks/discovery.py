@@ -47,7 +47,6 @@ class Run:
     train: float
     validation: float | None
     programs: int
-    seconds: float
     scores: np.ndarray
     curve: list[tuple[int, float]]
     beaten: tuple[int, float] | None
@@ -89,8 +88,7 @@ def find(family: str, seed: int, judge: Judge, arguments: argparse.Namespace) ->
     curve = [(s.k, float(judge.scores(graph.nodes[s.k]["source"]).mean())) for s in steps]
     level = judge.best_fit.mean()
     below = [(s.k, s.seconds) for s, (_, e) in zip(steps, curve, strict=True) if e < level]
-    seconds = max(s.seconds for s in run.history) if there else shot.seconds
-    return Run(seed, best.source, best.score, best.validation, shot.committed, seconds,
+    return Run(seed, best.source, best.score, best.validation, shot.committed,
                judge.scores(best.source), curve, below[0] if below else None)  # fmt: skip
 
 
@@ -108,7 +106,7 @@ def report(family: str, runs: Sequence[Run], judge: Judge) -> list[str]:
     for run in runs:
         k, seconds = run.beaten or (0, float("nan"))
         lines.append(
-            f"| {run.seed} | {run.programs:,} in {run.seconds:.0f} s | {run.train:.3f} |"
+            f"| {run.seed} | {run.programs:,} | {run.train:.3f} |"
             f" {run.validation:.3f} | {_told(_mean(run.scores))} |"
             f" {_told(_less(run.scores, judge.published))} |"
             f" {_told(_less(run.scores, judge.best_fit))} | {seconds:.1f} s ({k:,} programs) |"
