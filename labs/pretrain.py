@@ -1,4 +1,4 @@
-"""`reasonlab pretrain NAME`: train an embedded model from nothing; the same command resumes."""
+"""`reasonlab pretrain NAME`: train an embedded model; the same command resumes."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def parser() -> argparse.ArgumentParser:
     """The command's options."""
     made = argparse.ArgumentParser(
         "reasonlab pretrain",
-        description="Train an embedded model from nothing, on one thread. A run that was stopped"
+        description="Train an embedded model on one thread. A run that was stopped"
         " goes on from its last checkpoint when the same command is given again.",
     )
-    made.add_argument("name", help="tiny, tiny-weak or tiny-student")
+    made.add_argument("name", help="tiny, tiny-weak, tiny-student or tiny-tools")
     made.add_argument("--out", type=Path, help="folder of the run (runs/pretrain-NAME)")
     made.add_argument("--seed", type=int, help="another seed than the plan's")
     made.add_argument("--steps", type=int, help="another length than the plan's")
@@ -75,10 +75,11 @@ def run(argv: list[str]) -> int:
     print(f"curve: {save_curve(curve, folder)}")
     print(f"weights: {weights} (load them with hf:{weights})")
     if options.measure:
-        from labs.recipes import card, measure
+        from labs.recipes import card, measure, measure_tools
         from reasoning.models import load_model
 
-        parts = measure.measure(load_model(f"hf:{weights}"), options.problems, print)
+        made = measure_tools if PLANS[options.name].mixture == "tools" else measure
+        parts = made.measure(load_model(f"hf:{weights}"), options.problems, print)
         card.write(options.name, weights, parts)
         print((weights / "README.md").read_text())
     return 0

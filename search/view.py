@@ -48,7 +48,10 @@ class ProblemView:
             lines += ["", _headline(cell)]
             for index, trace in enumerate(cell.traces[:SHOWN]):
                 lines.append(_traceline(cell, index, trace))
-                lines += [f"      {_stepline(t, v)}" for t, v in self.steps(trace)]
+                steps = self.steps(trace)
+                whole = len(steps) != len(trace.steps)
+                by = ["model"] * len(steps) if whole else [step.source for step in trace.steps]
+                lines += [f"      {_stepline(*s, w)}" for s, w in zip(steps, by, strict=True)]
             if len(cell.traces) > SHOWN:
                 lines.append(f"    … {len(cell.traces) - SHOWN} more traces")
         return "\n".join(lines)
@@ -84,8 +87,10 @@ def _traceline(cell: Cell, index: int, trace: Trace) -> str:
     return f"    trace {index}{chosen}: {answer}, {trace.tokens} tokens, {trace.finish}{score}"
 
 
-def _stepline(text: str, verdict: Verdict | None) -> str:
+def _stepline(text: str, verdict: Verdict | None, source: str) -> str:
     shown = text.rstrip("\n").replace("\n", "⏎")
+    if source != "model":
+        shown += f"   [{source}]"
     if verdict is None:
         return shown
     reason = f"   [{verdict.reason}]" if verdict.passed is not True and verdict.reason else ""

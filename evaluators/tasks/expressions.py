@@ -33,8 +33,7 @@ def random_tree(
     if ops == 0:
         return int(rng.integers(1, leaf + 1))
     left_ops = int(rng.integers(0, ops))
-    left = random_tree(left_ops, rng, leaf, most)
-    right = random_tree(ops - 1 - left_ops, rng, leaf, most)
+    left, right = (random_tree(k, rng, leaf, most) for k in (left_ops, ops - 1 - left_ops))
     a, b = int(ar.evaluate(left)), int(ar.evaluate(right))
     choices = [op for op, ok in (("+", a + b <= most), ("*", a * b <= most)) if ok]
     op = str(rng.choice([*choices, "-"]))
@@ -168,7 +167,8 @@ def _reached(problem: Problem, lines: Sequence[str]) -> ar.Expression:
     whole = [at for at, line in enumerate(lines) if "=" not in line]
     old = ar.parse(lines[whole[-1]] if whole else problem.fields["expression"])
     for line in lines[whole[-1] + 1 if whole else 0 :]:
-        old = _along(old, _sides(line)) or old
+        new = _along(old, _sides(line))
+        old = old if new is None else new  # 0 is a value
     return old
 
 
@@ -278,19 +278,14 @@ TASK = Expressions("expressions")
 
 
 def load(
-    split: str = "test",
-    n: int | None = None,
-    seed: int = 0,
-    ops: int | tuple[int, int] = (4, 6),
-    leaf: int = MAX_LEAF,
-    most: int = MAX_VALUE,
-) -> Expressions:
+    split: str = "test", n: int | None = None, seed: int = 0, ops: int | tuple[int, int] = (4, 6),
+    leaf: int = MAX_LEAF, most: int = MAX_VALUE,
+) -> Expressions:  # fmt: skip
     """`n` (default 200) expressions with `ops` operations (a number or a range, 1..20), of numbers
     up to `leaf`, with no value on the way above `most`."""
     low, high = (ops, ops) if isinstance(ops, int) else ops
     if not 1 <= low <= high <= 20:
         raise BadInput(f"ops must lie in 1..20 with low <= high, not {ops!r}")
-
     if not 1 <= leaf <= most < 10**9:
         raise BadInput(f"leaf and most must lie in 1..10^9 with leaf <= most: {leaf!r}, {most!r}")
 
@@ -299,8 +294,7 @@ def load(
         return key_of(tree), {"expression": ar.render(tree)}, str(ar.evaluate(tree))
 
     count = 200 if n is None else n
-    meta: dict[str, Any] = {"ops": [low, high]}
-    if (leaf, most) != (MAX_LEAF, MAX_VALUE):
-        meta |= {"leaf": leaf, "most": most}
+    wide = {} if (leaf, most) == (MAX_LEAF, MAX_VALUE) else {"leaf": leaf, "most": most}
+    meta: dict[str, Any] = {"ops": [low, high], **wide}
     problems = instances.generate("expressions", make, split=split, n=count, seed=seed, meta=meta)
     return Expressions("expressions", problems)

@@ -12,6 +12,8 @@ ABOUT = {
     "tiny-weak": "The same run as `tiny`, stopped early: weak alone, with room for search.",
     "tiny-student": "A quarter of the size, trained on direct answers and arithmetic facts only:"
     " it has never seen a chain.",
+    "tiny-tools": "`tiny`, trained on to write calls of a calculator for what it cannot do in its"
+    " head.",
 }
 
 READS = {
@@ -22,6 +24,12 @@ READS = {
     "direct only": "It reads direct questions in the compact dialect: `(3+4)*2-5=`,"
     " `3 5 7 2=24:`, `347+589=`, lines like `3@4=7` and then `?2@6=`. Chains, roles and `check` are"
     " not part of its training.",
+    "tools": "It reads what `tiny` reads. In a chain on larger numbers it writes calls in brackets,"
+    " `23*47+188<think>[23*47]`; behind one stands the result, `=1081` and the end of the line: the"
+    " calculator's under the strategy `tool-use`, else a guess of its own. The loss was on all that"
+    " the model writes; results were learned in a fifth of such chains only (`results written`), so"
+    " that it can go on without a calculator. No token is new: brackets, `=` and numbers are those"
+    " of `tiny`.",
 }
 """What a model of each mixture reads."""
 
@@ -43,13 +51,25 @@ CLAIMS = (
 """What the mixture was meant to teach: (claim, larger row, smaller row), rows by what and
 setting."""
 
+_LARGE = "expressions ops=3 leaf=99 most=9999"
+TOOL_CLAIMS = (
+    ("The calculator's results beat results of its own", "greedy chain", f"{_LARGE}, calculator",
+     "greedy chain", f"{_LARGE}, results of its own"),
+    ("The calculator's results beat `tiny`", "greedy chain", f"{_LARGE}, calculator",
+     "greedy chain", f"{_LARGE}, tiny"),
+)  # fmt: skip
+"""The same for the mixture with tools."""
 
-def claims(parts: Parts) -> list[str]:
+
+MEANT = {"full": CLAIMS, "tools": TOOL_CLAIMS}
+
+
+def claims(parts: Parts, meant: Sequence[Sequence[str]] = CLAIMS) -> list[str]:
     """Which ingredients of the mixture took: an effect counts when the intervals do not touch, and
     judging when the interval of its AUC lies above chance."""
     rows = {(row["what"], row["setting"]): row for part in parts.values() for row in part}
     lines = []
-    for claim, *pair in CLAIMS:
+    for claim, *pair in meant:
         more, less = rows[pair[0], pair[1]], rows[pair[2], pair[3]]
         took = more["low"] > less["high"]
         lines.append(_claim(claim, took, f"{_number(more)} against {_number(less)}"))
@@ -74,20 +94,21 @@ def page(name: str, training: Mapping[str, Any], parts: Parts) -> str:
     """The card as Markdown, with the settings of the run and every measured row."""
     last = training["curve"][-1]
     settings = training["settings"]
-    full = training["plan"]["mixture"] == "full"
+    mixture, start = training["plan"]["mixture"], training["plan"].get("start")
+    begun = f"Trained on from the weights of `{start}`" if start else "Trained from nothing"
     lines = [
         "---", "license: apache-2.0", "library_name: transformers", "---", "",
         f"# {name}", "", ABOUT.get(name, ""), "",
-        f"{training['parameters']:,} parameters, Qwen3 architecture, bf16. Trained from nothing by"
+        f"{training['parameters']:,} parameters, Qwen3 architecture, bf16. {begun} by"
         f" `reasonlab pretrain {name}` (seed {settings['seed']}): {last['step']} steps of about"
-        f" {settings['tokens_per_step']:,} tokens on the mixture \"{training['plan']['mixture']}\""
+        f" {settings['tokens_per_step']:,} tokens on the mixture \"{mixture}\""
         f" in {last['processor_seconds'] / 60:.1f} processor-minutes on one thread.", "",
-        READS["full" if full else "direct only"], "",
+        READS[mixture], "",
         "All figures: held-out test instances, 95 % intervals, by"
         f" `reasonlab pretrain {name} --measure`.", "",
     ]  # fmt: skip
-    if full:
-        lines += ["## What the mixture taught", "", *claims(parts), ""]
+    if mixture in MEANT:
+        lines += ["## What the mixture taught", "", *claims(parts, MEANT[mixture]), ""]
     for title, rows in parts.items():
         lines += [f"## {title}", "", "| what | setting | value | 95 % interval | n |",
                   "|---|---|---|---|---|"]  # fmt: skip

@@ -121,5 +121,7 @@ def _load(model: Any, name: str) -> str:
     from reasoning.models import embedded_folder
 
     file = Path(embedded_folder(name)) / "model.safetensors"
-    model.load_state_dict(load_file(file), strict=False)  # the tied head is not in the file
+    weights = load_file(file)
+    weights["lm_head.weight"] = weights["model.embed_tokens.weight"]  # tied: not in the file
+    model.load_state_dict(weights)
     return f"{name} {hashlib.sha256(file.read_bytes()).hexdigest()[:12]}"

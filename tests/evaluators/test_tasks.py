@@ -198,3 +198,11 @@ def test_own_problems_are_checked(name: str) -> None:
         MODULES[name].TASK.parse_problem("what is this")
     with pytest.raises(BadInput):
         MODULES[name].TASK.from_fields({})
+
+
+def test_an_expression_that_is_equated_to_0_has_the_value_0() -> None:
+    task = expressions.TASK
+    problem = task.parse_problem("18-(23-5)")
+    steps = ["18-18\n", "18-18=0\n", "</think>0"]
+    passed = [task.step_verifier.check(problem, steps[: i + 1]).passed for i in range(3)]
+    assert passed == [True, True, True]

@@ -70,3 +70,20 @@ def test_the_browser_shows_what_is_chosen_and_says_what_is_missing() -> None:
     assert "7*2-5" in browser.view.value
     browser.arm.value = "late"
     assert "has not answered" in browser.view.value
+
+
+def test_what_a_tool_or_the_strategy_wrote_is_named() -> None:
+    task = expressions()
+    pieces_of = (
+        ("[3+4]", "model"), ("=7\n", "tool"), ("7*2-5\n14-5\n", "model"), ("wait\n", "forced"),
+        ("14-5\n9\n</think>9", "model"),
+    )  # fmt: skip
+    steps = tuple(Step(text, 1, "boundary", source=source) for text, source in pieces_of)  # type: ignore
+    one = Solution("9", (Trace(steps, "eos", "9"),), 0)
+    shown = as_text(task, task.problems[0], one).splitlines()[1:]
+    assert [line.partition("    ")[2] for line in shown] == [
+        "[tool: =7]", "", "", "[forced: wait]", "", "", ""
+    ]  # fmt: skip
+    assert shown[0].startswith("  ? [3+4]=7") and shown[1].startswith("  ✓ 7*2-5")
+    html = as_html(task, task.problems[0], one)
+    assert "[tool: =7]" in html and "[forced: wait]" in html

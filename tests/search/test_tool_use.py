@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from tool_toys import FULL, Sum, Writer, rolling, script
@@ -261,10 +261,10 @@ def test_three_end_marks_are_refused_before_any_call() -> None:
     class Other(Calculator):
         def __init__(self, name, end):
             object.__setattr__(self, "name", name)
-            object.__setattr__(self, "end", end)
+            object.__setattr__(self, "given", Marks("<", end, "", ""))
 
         def marks(self, dialect):
-            return Marks("<", self.end, "", "")
+            return vars(self)["given"]
 
     tools = (Other("a", "!"), Other("b", "?"), Calculator())
     model = Writer(script(""))
@@ -503,3 +503,9 @@ def test_errors_of_the_lab_pass_through_a_tool() -> None:
 
     with pytest.raises(LabError, match="out of order"):
         solve(ToolUse(tools=Refusing()), TASK, Writer(script("[1]=\n")), PROBLEM)
+
+
+def test_a_report_names_the_steps_of_tools() -> None:
+    report = compare({"a": ToolUse()}, TASK, cast(Any, Writer(script(TEXT))), [64], progress=False)
+    lines = str(report.problem("p")).splitlines()
+    assert "      =1081   [tool]" in lines and "      [23*47]" in lines
