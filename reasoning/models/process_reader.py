@@ -171,4 +171,4 @@ def _as_causal(model: Any) -> tuple[Any, float]:
     with torch.no_grad():
         shell.lm_head.weight.zero_()
         shell.lm_head.weight[0] = weight[GOOD] - weight[1 - GOOD]
-    return shell.float().eval(), 0.0 if bias is None else float(bias[GOOD] - bias[1 - GOOD])
+    return shell.float().eval(), 0.0 if bias is None else float((bias[GOOD] - bias[1 - GOOD]).detach())
