@@ -60,13 +60,13 @@ class Rating:
 
 @dataclass
 class Brood:
-    """Parents that share `places`, and what they brought: the different candidates, those among
-    them that are good, and how many draws each parent has had."""
+    """Parents that share `places`, and what they brought: the different candidates, the parents of
+    those that are good, and how many draws each parent has had."""
 
     parents: Sequence[Node]
     places: int
     candidates: dict[int, Node] = field(default_factory=dict)
-    good: set[int] = field(default_factory=set)
+    good: dict[int, int] = field(default_factory=dict)
     drawn: dict[int, int] = field(default_factory=dict)
 
     def best(self, rating: Rating) -> list[Node]:
@@ -107,31 +107,33 @@ def _take(
     seen.add(node.id)
     brood.candidates[node.id] = node
     if rating.good(node, parent):
-        brood.good.add(node.id)
+        brood.good[node.id] = parent.id
 
 
 def _asked(
     grower: Grower, brood: Brood, rating: Rating, most: int, frugal: bool
 ) -> list[tuple[Brood, Node, int]]:
-    """How many children each parent should have next: those with the fewest draws first, of equals
-    the better. The first time every parent has one."""
-    again = bool(brood.drawn)
+    """How many children each parent should have next: first those without a good child, then those
+    with the fewest draws, of equals the better. The first time every parent has one."""
     most_of = {p.id: most * (brood.places if p.id == ROOT else 1) for p in brood.parents}
     if not frugal:
         return [(brood, parent, most_of[parent.id]) for parent in brood.parents]
     able = [p for p in brood.parents if not p.closed]
-    if again:
-        able = [p for p in able if novelty(grower.tree, p) >= STALE]
     wanted = brood.places - len(brood.good)
-    wanted = wanted if again else max(wanted, len(able))
-    counts = {parent.id: 0 for parent in able}
+    if brood.drawn:
+        able = [p for p in able if novelty(grower.tree, p) >= STALE]
+    else:
+        wanted = max(wanted, len(able))
+    counts = dict.fromkeys((parent.id for parent in able), 0)
+    blessed = set(brood.good.values())
+
+    def turn(parent: Node) -> tuple[bool, int, float, int]:
+        draws = counts[parent.id] + brood.drawn.get(parent.id, 0)
+        return parent.id in blessed or counts[parent.id] > 0, draws, -rating.of(parent), parent.id
+
     for _ in range(wanted):
         free = [p for p in able if counts[p.id] + brood.drawn.get(p.id, 0) < most_of[p.id]]
         if not free:
             break
-        first = min(
-            free,
-            key=lambda p: (counts[p.id] + brood.drawn.get(p.id, 0), -rating.of(p), p.id),
-        )
-        counts[first.id] += 1
+        counts[min(free, key=turn).id] += 1
     return [(brood, parent, counts[parent.id]) for parent in able if counts[parent.id]]
