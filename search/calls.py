@@ -102,4 +102,7 @@ def make(text: str, kind: str, known: Mapping[str, Callable[..., Any]], *given: 
         if key in named:
             raise BadInput(f"option {key!r} of {name} is given twice")
         named[key] = value(word, str(taken[key].annotation), f"{name}: {key}")
+    for key, parameter in taken.items():
+        if key not in named and parameter.default is parameter.empty:
+            raise BadInput(f"{kind} {name} needs {key}: {name}({key}=...)")
     return known[name](*given, *listed, **named)

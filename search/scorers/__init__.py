@@ -10,20 +10,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from evaluators.errors import BadInput
+from evaluators.errors import BadInput, LabError
 from evaluators.tasks.base import Task
 from evaluators.verdict import StepVerifier
 from reasoning.core import Scorer
 from search.calls import make
+from search.scorers.aggregate import Stepwise
+from search.scorers.asking import opened
 from search.scorers.likelihood import Likelihood
+from search.scorers.mixture import Mixture
+from search.scorers.outcome import Outcome
 from search.scorers.process import Processed
 from search.scorers.program import Checked, StepsChecked
+from search.scorers.rater import Rater
+from search.scorers.self_evaluation import SelfEvaluation
 from search.scorers.value import ExactValue, Graded, require_value
 from search.scorers.vote import Vote
 
 __all__ = [
-    "SCORERS", "Checked", "ExactValue", "Graded", "Likelihood", "Processed",
-    "StepsChecked", "Vote", "refuse_whole", "resolve",
+    "SCORERS", "Checked", "ExactValue", "Graded", "Likelihood", "Mixture", "Outcome", "Processed",
+    "Rater", "SelfEvaluation", "StepsChecked", "Stepwise", "Vote", "refuse_whole", "resolve",
 ]  # fmt: skip
 
 
@@ -35,29 +41,68 @@ def _step_verifier(task: Task) -> StepVerifier:
     return task.step_verifier
 
 
-def _exact(task: Task) -> Scorer:
+def _exact(task: Task) -> Any:
     require_value(task)
     return ExactValue()
 
 
-def _graded(task: Task, auc: float = 0.8) -> Scorer:
+def _graded(task: Task, auc: float = 0.8) -> Any:
     require_value(task)
     return Graded(auc)
 
 
 def _process(
     task: Task, model: str = "tiny-prm", input: str = "trace", aggregate: str = "min"
-) -> Scorer:
+) -> Any:
     return Processed(model, input, aggregate)  # type: ignore[arg-type]  # it checks them itself
+
+
+def _likelihood(task: Task, model: str | None = None) -> Any:
+    return Likelihood(model=None if model is None else opened(model))
+
+
+def _mean_likelihood(task: Task, model: str | None = None) -> Any:
+    return Likelihood(mean=True, model=None if model is None else opened(model))
+
+
+def _mixture(task: Task, *parts: str, rule: str = "sum", weights: str = "") -> Any:
+    try:
+        given = tuple(map(float, weights.split()))
+    except ValueError as error:
+        raise BadInput(f"mixture: weights are numbers with spaces, not {weights!r}") from error
+    found = tuple(resolve(part, task) for part in parts)
+    return Mixture(found, rule, given)  # type: ignore[arg-type]  # it checks them itself
+
+
+def _outcome(task: Task, model: str) -> Any:
+    return Outcome(model)
+
+
+def _rater(task: Task, kind: str = "point", model: str | None = None, tokens: int = 256) -> Any:
+    return Rater(kind, model, tokens=tokens)  # type: ignore[arg-type]  # it checks them itself
+
+
+def _self_evaluation(task: Task, model: str | None = None) -> Any:
+    return SelfEvaluation(model)
+
+
+def _stepwise(task: Task, scorer: str, rule: str = "min") -> Any:
+    refuse_whole(scorer, task)
+    return Stepwise(resolve(scorer, task), rule)  # type: ignore[arg-type]  # it checks itself
 
 
 SCORERS: dict[str, Callable[..., Any]] = {
     "exact-value": _exact,
     "graded": _graded,
-    "likelihood": lambda task: Likelihood(),
-    "mean-likelihood": lambda task: Likelihood(mean=True),
+    "likelihood": _likelihood,
+    "mean-likelihood": _mean_likelihood,
+    "mixture": _mixture,
+    "outcome-model": _outcome,
     "process-model": _process,
+    "rater": _rater,
+    "self-evaluation": _self_evaluation,
     "step-verifier": lambda task: StepsChecked(_step_verifier(task)),
+    "stepwise": _stepwise,
     "verifier": lambda task: Checked(task.verifier),
     "vote": lambda task: Vote(),
 }
@@ -85,6 +130,6 @@ def refuse_whole(scorer: str | Scorer, task: Task) -> None:
 
 def _partial(name: str, task: Task) -> bool:
     try:
-        return bool(getattr(SCORERS[name](task), "partial", False))
-    except BadInput:
+        return bool(getattr(resolve(name, task), "partial", False))
+    except LabError:
         return False
