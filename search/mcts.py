@@ -36,20 +36,23 @@ class MCTS(TreeSampler):
 
     `rule` and `c` say how a child is selected. Its `prior` is the share of its parent's draws that
     came to it, the model's likelihood of the step, or the same for all. A draw that equals a
-    sibling adds to that sibling's prior. A node with n visits has at most ceil(widen n^alpha)
-    draws. `wave` selections are made before their steps are drawn. `most_visited` answers with the
-    end of the most visited path in place of `choose`; `stop="first-accepted"` with the first end
-    whose score reaches `accept`.
+    sibling adds to that sibling's prior. A node with n visits gets floor(widen n^alpha) draws, and
+    another one where every child is worth less than its own value times urgency^draws (a first-play
+    urgency: Gelly and Wang 2006; 0: never). `wave` selections are made before their steps are
+    drawn: many at once cost less time and choose less well. `most_visited` answers with the end of
+    the most visited path in place of `choose`; `stop="first-accepted"` with the first end whose
+    score reaches `accept`.
     """
 
     simulations: int | None = None
     rule: Literal["puct", "uct"] = "puct"
-    c: float = 1.0
+    c: float = 0.3
     prior: Literal["draws", "likelihood", "uniform"] = "draws"
     widen: float = 1.0
-    alpha: float = 0.5
+    alpha: float = 0.25
+    urgency: float = 0.6
     rollout: float = 0.0
-    wave: int = 4
+    wave: int = 1
     most_visited: bool = False
     stop: Literal["first-accepted"] | None = None
     accept: float = 1.0
@@ -65,6 +68,7 @@ class MCTS(TreeSampler):
              "'draws', 'likelihood' or 'uniform'"),
             ("widen", self.widen > 0, "above 0"),
             ("alpha", 0 <= self.alpha <= 1, "in [0, 1]"),
+            ("urgency", 0 <= self.urgency <= 1, "in [0, 1]"),
             ("rollout", 0 <= self.rollout <= 1, "in [0, 1]"),
             ("wave", self.wave >= 1, "1 or more"),
             ("stop", self.stop in (None, "first-accepted"), "'first-accepted' or nothing"),

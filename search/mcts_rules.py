@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil, log, sqrt
-
-EXHAUSTED = 4
-"""The fewest draws after which a node may be given up for bringing nothing new."""
+from math import log, sqrt
 
 
 def uct(mean: float, parent_visits: int, visits: int, c: float) -> float:
@@ -21,12 +18,7 @@ def puct(mean: float, prior: float, parent_visits: int, visits: int, c: float) -
 
 
 def widened(visits: int, factor: float, power: float) -> int:
-    """How many draws a node may have had after so many visits: ceil(k n^a), at least 1 (progressive
-    widening: Coulom 2007; with an endless supply of sampled children Couetoux et al. 2011)."""
-    return max(1, ceil(factor * max(1, visits) ** power))
-
-
-def repeats(counts: list[int]) -> bool:
-    """Whether draws have ceased to bring anything new: of at least EXHAUSTED draws no result was
-    seen only once, so that the chance of a new one is estimated as 0 (Good 1953, equation 9)."""
-    return sum(counts) >= EXHAUSTED and 1 not in counts
+    """How many draws a node may have had after so many visits: the floor of k n^a, at least 1
+    (progressive widening: Coulom 2007; with an endless supply of sampled children Couetoux et al.
+    2011)."""
+    return max(1, int(factor * visits**power + 1e-9))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import exp, log, sqrt
 from typing import TYPE_CHECKING
 
-from search.mcts_rules import repeats, widened
+from search.mcts_rules import widened
 from search.tree.grow import Grower
 from search.tree.node import ROOT, Node
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 @dataclass(slots=True)
 class Place:
     """What has been drawn at a node: `arms` the different children that are open, `weights` their
-    priors before division by `total`, `counts` how often each child (by id) was drawn."""
+    priors before division by `total`, `texts` the first child of each text."""
 
     arms: list[Node] = field(default_factory=list)
     weights: list[float] = field(default_factory=list)
     total: float = 0.0
+    own: float = 1.0
     draws: int = 0
-    counts: dict[int, int] = field(default_factory=dict)
     texts: dict[str, int] = field(default_factory=dict)
 
 
@@ -82,7 +82,11 @@ class Tour:
         while True:
             place = self.places[node.id]
             draw = place.draws < widened(node.visits, self.how.widen, self.how.alpha)
-            following = None if draw or not place.arms else self._follow(node, place, low)
+            if not draw and place.arms:
+                hoped = (place.own - low) * self.how.urgency**place.draws
+                following = self._follow(node, place, low, low + hoped)
+            else:
+                following = None
             node.visits += 1
             node.value += low
             path.append(node)
@@ -91,26 +95,27 @@ class Tour:
                 return path
             node = following
 
-    def _follow(self, node: Node, place: Place, low: float) -> Node:
+    def _follow(self, node: Node, place: Place, low: float, hoped: float) -> Node | None:
         """The child of the highest `puct` or `uct` (search.mcts_rules, written out: this is the
-        innermost loop); the first of equals."""
+        innermost loop), the first of equals; None where every child is worth less than `hoped`."""
         span = max(self.high - low, 1e-12)
-        top, best = -float("inf"), place.arms[0]
-        if self.how.rule == "puct":
+        top = most = -float("inf")
+        best = None
+        puct = self.how.rule == "puct"
+        if puct:
             scale = self.how.c * sqrt(node.visits) / place.total
-            for arm, weight in zip(place.arms, place.weights, strict=True):
-                visits = arm.visits
-                bound = (arm.value / visits - low) / span + scale * weight / (1 + visits)
-                if bound > top:
-                    top, best = bound, arm
         else:
             scale = self.how.c * sqrt(log(max(1, node.visits)))
-            for arm in place.arms:
-                visits = arm.visits
-                bound = (arm.value / visits - low) / span + scale / sqrt(visits)
-                if bound > top:
-                    top, best = bound, arm
-        return best
+        for arm, weight in zip(place.arms, place.weights, strict=True):
+            visits = arm.visits
+            mean = arm.value / visits
+            more = scale * weight / (1 + visits) if puct else scale / sqrt(visits)
+            bound = (mean - low) / span + more
+            if mean > most:
+                most = mean
+            if bound > top:
+                top, best = bound, arm
+        return best if most >= hoped else None
 
     # -- a wave -----------------------------------------------------------------------
 
@@ -135,6 +140,8 @@ class Tour:
             value = self._value(child, seen, ends.get(child.id), path[-1])
             if child.visits == 0:
                 child.visits, child.value = 1, value
+                if child.id in self.places:
+                    self.places[child.id].own = value
             for node in path:
                 node.value += value - low
         return any(child is not None for child in children)
@@ -154,7 +161,6 @@ class Tour:
             elif child.same_as >= 0:
                 seen = self.tree[child.same_as]
         sibling = seen.parent == parent.id
-        place.counts[seen.id] = place.counts.get(seen.id, 0) + 1
         if self.how.prior == "draws":
             place.total += 1
             if seen is not child and sibling and seen in place.arms:
@@ -168,22 +174,9 @@ class Tour:
                 place.weights.append(1.0)
             if self.how.prior != "draws":
                 place.total += place.weights[-1]
-        elif not place.arms and parent.id != ROOT and repeats(list(place.counts.values())):
-            self._close(parent)
         if child.over and child.answer is not None and self.how.stop and self.accepted is None:
             self.accepted = child if (child.score or 0.0) >= self.how.accept else None
         return seen
-
-    def _close(self, node: Node) -> None:
-        """Follow a node no more: it brings nothing new."""
-        node.closed = node.closed or "exhausted"
-        place = self.places[node.parent]
-        if node in place.arms:
-            at = place.arms.index(node)
-            place.arms.pop(at)
-            weight = place.weights.pop(at)
-            if self.how.prior != "draws":
-                place.total -= weight
 
     async def _rollouts(self, nodes: Sequence[Node]) -> dict[int, Node]:
         """For each node the end of a trace that is written through it, by the node's id."""
@@ -200,11 +193,12 @@ class Tour:
     # -- values -----------------------------------------------------------------------
 
     def _value(self, child: Node, seen: Node, end: Node | None, parent: Node) -> float:
-        """What a draw is worth to the path that led to it."""
-        if seen is not child and seen.visits:
-            return seen.mean
+        """What a draw is worth to the path that led to it; one that brings nothing new where
+        nothing else is open is a loss, so that the search turns elsewhere."""
         others = parent.visits - 1
         neutral = parent.value / others if others > 0 else 0.0 if self.log else 0.5
+        if seen is not child and seen.visits:
+            return seen.mean if self.places[parent.id].arms else self._least(neutral)
         value = self._rate(child, neutral)
         if end is None or child.closed:
             return value
@@ -214,11 +208,14 @@ class Tour:
     def _rate(self, node: Node, neutral: float) -> float:
         """A node's own value: its score; the least there is for a trace that ended without an
         answer; `neutral` where there is no score."""
-        failed = node.closed in ("no answer", "length")
-        if failed:
-            return self.low if self.low <= self.high else neutral
+        if node.closed in ("no answer", "length"):
+            return self._least(neutral)
         if node.score is None:
             return neutral
         if self.log:
             self.low, self.high = min(self.low, node.score), max(self.high, node.score)
         return node.score
+
+    def _least(self, neutral: float) -> float:
+        """The least value there is; on a log scale the least seen."""
+        return self.low if self.low <= self.high else neutral
