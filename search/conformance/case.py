@@ -17,11 +17,13 @@ from reasoning.core import Context, LanguageModel, SeedPath, Solution
 from reasoning.ledger import Budget, Ledger
 from reasoning.logged import LoggedModel, responses
 from reasoning.runlog import RunLog
+from search import calls
 from search.conformance.pace import Kind, Pace
 from search.conformance.policies import Drawn, InTurn, Mostly, Policy, Sure
 from search.conformance.process import Process
 from search.conformance.scripted import ScriptedModel
 from search.conformance.toy import ExactScorer, Seen, ToyTask
+from search.scorers import SCORERS
 
 T = TypeVar("T")
 Writes = Literal["drawn", "in turn", "sure", "mostly"]
@@ -31,7 +33,8 @@ Writes = Literal["drawn", "in turn", "sure", "mostly"]
 class Case:
     """A process, what the model writes (`policies.py`), what may be spent, when calls are answered,
     and the seed. `scorer` is given to a strategy that takes one: `exact`, or `charged`, which also
-    spends tokens on reading.
+    spends tokens on reading. `favours` are the paths that the model takes for right (by default
+    the best one).
     """
 
     process: Process
@@ -42,6 +45,7 @@ class Case:
     seed: int = 0
     scorer: Literal["exact", "charged"] = "exact"
     favours: tuple[str, ...] = ()
+    dialect: Literal["compact", "plain"] = "compact"
 
     def policy(self) -> Policy:
         """A model's policy, fresh."""
@@ -107,7 +111,7 @@ async def solve(
     problem = case.process.problem("process")
     task = ToyTask("toy", (problem,), seen)
     model = ScriptedModel(case.process, case.policy(), Pace(case.pace))
-    model.on_call = on_call
+    model.on_call, model.dialect = on_call, case.dialect
     ledger = Ledger(Budget(case.tokens, case.calls))
     run = Run(case, model, ledger, seen)
     asked: LanguageModel = cast(LanguageModel, model)
@@ -151,23 +155,32 @@ def away(work: Callable[[], T]) -> T:
     return found[0]
 
 
-def takes_scorer(strategy: Any) -> bool:
-    """Whether a scorer can be given to the strategy: its setting is called `scorer`."""
-    return hasattr(strategy, "scorer")
+def scorers_of(strategy: Any) -> list[str]:
+    """The settings of a strategy that hold a scorer, or the name of one."""
+    if is_dataclass(strategy):
+        named = {f.name: str(f.type) for f in fields(strategy) if f.init}
+    else:
+        named = dict.fromkeys(getattr(strategy, "__dict__", ()), "")
+    return [name for name, kind in named.items() if _is_scorer(name, kind, getattr(strategy, name))]
 
 
 def judged_by(strategy: Any, scorer: ExactScorer) -> Any:
-    """The strategy with this scorer, where it takes one, and so the strategies it is made of."""
-    if is_dataclass(strategy) and not isinstance(strategy, type):
-        inner = {
-            f.name: judged_by(value, scorer)
-            for f in fields(strategy)
-            if hasattr(value := getattr(strategy, f.name), "solve")
-        }
-        if takes_scorer(strategy):
-            inner["scorer"] = scorer
-        return replace(strategy, **inner) if inner else strategy
-    if takes_scorer(strategy):
-        strategy = copy(strategy)
-        strategy.scorer = scorer
-    return strategy
+    """The strategy with this scorer in place of every one that it has, and so the strategies that
+    it is made of."""
+    if not is_dataclass(strategy):
+        changed = copy(strategy)
+        for name in scorers_of(strategy):
+            setattr(changed, name, scorer)
+        return changed
+    settings: dict[str, Any] = dict.fromkeys(scorers_of(strategy), scorer)
+    for f in fields(strategy):
+        if f.init and hasattr(getattr(strategy, f.name), "solve"):
+            settings[f.name] = judged_by(getattr(strategy, f.name), scorer)
+    return replace(cast(Any, strategy), **settings) if settings else strategy
+
+
+def _is_scorer(name: str, kind: str, value: Any) -> bool:
+    if isinstance(value, str) and ("Scorer" in kind or name == "scorer"):
+        called = calls.read(value)
+        return called is not None and called[0] in SCORERS
+    return hasattr(value, "score") and hasattr(value, "scale")

@@ -51,7 +51,8 @@ class Drawn:
 @dataclass
 class InTurn:
     """The moves of a position one after the other, in an order that the position says but with
-    those of the paths `last` at the end: what a search over it finds is no luck."""
+    those of the paths `last` at the end: what a search over it finds is no luck. Where there is
+    one such path, a step away from it is less likely than one along it."""
 
     last: tuple[str, ...] = ()
     asked: Counter[str] = field(default_factory=Counter)
@@ -66,9 +67,11 @@ class InTurn:
             place = f"{said}|{whole}"
             whole += self._order(process, whole)[self.asked[place] % process.branching]
             self.asked[place] += 1
-            if sampling.boundary is not None:  # the rest will not be seen
+            if sampling.boundary == "\n":  # the rest will not be seen
                 whole += "0" * (process.depth - len(whole))
-        return rest(process, before, path, whole, log(1 / process.branching), sampling)
+        sure = len(self.last) == 1 and whole[: len(path) + 1] == self.last[0][: len(path) + 1]
+        choice = log(0.9 if sure else 0.1)
+        return rest(process, before, path, whole, choice, sampling)
 
     def _order(self, process: Process, path: str) -> list[str]:
         at_end = {leaf[len(path)] for leaf in self.last if leaf.startswith(path)}

@@ -25,8 +25,9 @@ class Process:
     """`depth` moves, each one of `names` (at most ten single letters); a leaf is worth what
     `rewards` says (0..1), else `rest`.
 
-    `shown`, if any, says what unfinished paths look like to a judge, which may mislead: the longest
-    entry that a path starts with counts. Without it a path looks like the best leaf below it.
+    What an unfinished path looks like to a judge may mislead: with `shown` it is the longest entry
+    that the path starts with; with `likes` it is 1 after one of these moves and 0.05 after another.
+    Without either a path looks like the best leaf below it.
     """
 
     depth: int
@@ -34,6 +35,7 @@ class Process:
     rewards: Mapping[str, float]
     rest: float = 0.0
     shown: Mapping[str, float] = field(default_factory=dict)
+    likes: str = ""
 
     @property
     def branching(self) -> int:
@@ -67,6 +69,8 @@ class Process:
 
     def looks(self, path: str) -> float:
         """What a judge says of a path."""
+        if self.likes and path:
+            return 1.0 if path[-1] in self.likes else 0.05
         if len(path) == self.depth or not self.shown:
             return self.value(path)
         heads = [head for head in self.shown if path.startswith(head)]
@@ -110,7 +114,7 @@ class Process:
 
     def judged(self, text: str, whole: bool) -> float:
         """The score of a trace, whole or partial."""
-        if not whole and "=" not in text:
+        if "=" not in text and not whole:
             return self.looks(self.read(text)[0])
         leaf = self.leaf(text)
         return 0.0 if leaf is None else self.reward(leaf)

@@ -57,9 +57,10 @@ class ScriptedModel:
     tokens; `running` is how many calls are under way. `can` is all that a local model can.
     """
 
-    name, dialect, flops_per_token = "scripted", "compact", 2.0
+    name, flops_per_token = "scripted", 2.0
 
     def __init__(self, process: Process, policy: Policy, pace: Pace | None = None) -> None:
+        self.dialect: Literal["compact", "plain"] = "compact"
         self.process, self.policy, self.pace = process, policy, pace or Pace()
         self.can = frozenset(
             {"continue", "logprobs", "score", "n", "seed", "choices", "token_ids", "tells_stop",
@@ -147,7 +148,7 @@ class ScriptedModel:
             self.on_call()
         if sampling.choices:
             pick = sampling.choices[seed.key[0] % len(sampling.choices)]
-            text, logprobs = pick, [-0.5] * len(pick), True
+            text, logprobs = pick, [-0.5] * len(pick)
         else:
             said = prompt.messages[-1].content if prompt.messages else ""
             text, logprobs = self.policy.write(self.process, said, prompt.prefix, sampling, seed)

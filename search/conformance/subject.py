@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
-from search.conformance.case import Case, Run, solve, takes_scorer
+from evaluators.errors import BadInput
+from search.conformance.case import Case, Run, scorers_of, solve
 from search.conformance.process import Process
 
 
@@ -58,6 +59,7 @@ class Subject:
 
     def run(self, case: Case) -> Run:
         """The strategy on a case, in an event loop of its own; the same case is run once."""
+        case = replace(case, dialect=self.dialect)
         key = repr(case)
         if key not in self._runs:
             self._runs[key] = self.fresh(case)
@@ -70,7 +72,14 @@ class Subject:
         on_call: Callable[[], None] | None = None,
     ) -> Run:
         """As `run`, each time anew; with `past`, under a log (see `solve`)."""
+        case = replace(case, dialect=self.dialect)
         return asyncio.run(solve(self.strategy, case, past, on_call))
+
+    @cached_property
+    def dialect(self) -> Literal["compact", "plain"]:
+        """The dialect of the model: compact, or plain for a strategy that refuses that one."""
+        run = asyncio.run(solve(self.strategy, self.plain))
+        return "plain" if isinstance(run.error, BadInput) else "compact"
 
     @cached_property
     def plain(self) -> Case:
@@ -90,18 +99,18 @@ class Subject:
         began = [call for call in asked if not call.prefix]
         told = run.seen.texts
         judge: Literal["scorer", "task"] | None = None
-        if takes_scorer(self.strategy) or "scorer" in told:
+        if scorers_of(self.strategy) or "scorer" in told:
             judge = "scorer"
         elif told:
             judge = "task"
         return Habits(
-            steps=any(call.sampling.boundary is not None for call in asked),
+            steps=any(call.sampling.boundary == "\n" for call in asked),
             several=len(began) > 1,
             judge=judge,
             partial=any("=" not in text for text in run.seen.all),
             greedy=bool(asked) and all(call.sampling.temperature == 0 for call in asked),
             rollouts=any(
-                call.sampling.boundary is None and 0 < depth < process.depth
+                call.sampling.boundary != "\n" and 0 < depth < process.depth
                 for call, depth in zip(middle, depths, strict=True)
             ),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -16,27 +17,32 @@ def optimum(subject: Subject) -> Iterator[Finding]:
 
     Over steps: 6 calls for each move at each level, the end being one more; over whole answers: as
     many as there are leaves, which the model writes in turn, the best one last. Without a judge:
-    three calls a level of each of six traces, of which four agree, or of the only one.
+    three calls a level of each of six traces, of which four agree, or of the only one. Who stops
+    sooner has to answer with the best that it has drawn, or with what most say.
     """
     habits = subject.habits
-    whole = not habits.steps
-    for process in (maze(1), maze(2)) if whole else (maze(2), maze(5)):
+    for process in (maze(2), maze(5)) if habits.steps else (maze(1), maze(2)):
         bound = subject.expansions or _bound(process, subject)
         case = Case(process, writes=subject.writes, calls=bound)
         run = subject.run(case)
         best, worth = brute_force(process)
-        found = _worth(run, process)
-        if whole and habits.judge and run.made.stopped_by != "budget":
-            worth = _best_drawn(run, process)  # it draws no more than so many traces
-        if found < worth:
-            yield Finding(
-                "optimum",
-                f"the answer {process.end(best)[1:]!r} (found by brute force, worth {worth}) within"
-                f" {bound} calls",
-                f"{run.made.answer!r}, worth {found}, after {len(run.model.calls)} calls",
-                case,
+        found, own = _worth(run, process), _stops_itself(run, bound)
+        if found >= worth:
+            continue
+        if own and _took_the_best(run, process, subject):
+            raise NotApplicable(
+                f"it stopped by itself after {len(run.model.calls)} of {bound} calls, too early to"
+                " find the best; of what it drew it took the best"
             )
-            return
+        yield Finding(
+            "optimum",
+            f"the answer {process.end(best)[1:]!r} (found by brute force, worth {worth}) within"
+            f" {bound} calls",
+            f"{run.made.answer!r}, worth {found}, after {len(run.model.calls)} calls"
+            + (", and it had drawn a better one" if own else ""),
+            case,
+        )
+        return
 
 
 def values(subject: Subject) -> Iterator[Finding]:
@@ -50,15 +56,21 @@ def values(subject: Subject) -> Iterator[Finding]:
     flipped = replace(process, rewards={first: 0.2, second: 1.0})
     bound = 2 * (subject.expansions or _bound(process, subject))
     case = Case(process, writes="in turn", calls=bound, favours=(first, second))
-    answers = [subject.run(replace(case, process=p)).made.answer for p in (process, flipped)]
+    runs = [subject.run(replace(case, process=p)) for p in (process, flipped)]
+    answers = [run.made.answer for run in runs]
     wanted = [process.end(first)[1:], process.end(second)[1:]]
-    if answers != wanted:
-        yield Finding(
-            "values",
-            f"{wanted[0]!r}, and {wanted[1]!r} when the judge prefers that",
-            f"{answers[0]!r} and {answers[1]!r}",
-            case,
-        )
+    if answers == wanted:
+        return
+    early = [_stops_itself(run, bound) and _took_the_best(run, run.case.process, subject)
+             for run in runs]  # fmt: skip
+    if all(early):
+        raise NotApplicable("it stopped by itself before both answers were drawn")
+    yield Finding(
+        "values",
+        f"{wanted[0]!r}, and {wanted[1]!r} when the judge prefers that",
+        f"{answers[0]!r} and {answers[1]!r}",
+        case,
+    )
 
 
 def steering(subject: Subject) -> Iterator[Finding]:
@@ -66,26 +78,21 @@ def steering(subject: Subject) -> Iterator[Finding]:
     habits = subject.habits
     if not habits.steps or habits.judge != "scorer" or not habits.partial:
         raise NotApplicable("no scorer is asked about partial traces")
-    depth, shares = 4, {}
-    leaf = "0" * depth
-    for liked in "01":
-        shown = {
-            head: 0.9 if head[-1] == liked else 0.1
-            for size in range(1, depth)
-            for head in (f"{i:0{size}b}" for i in range(2**size))
-        }
-        process = Process(depth, "ab", {leaf: 0.5}, 0.5, shown)
-        case = Case(process, tokens=8 * process.length)
+    shares = {}
+    for likes in ("01", "23"):
+        process = Process(4, "abcd", {"0000": 0.5}, 0.5, likes=likes)
+        case = Case(process, tokens=24 * process.length)
         run = subject.run(case)
         assert run.made is not None
         paths = [process.read(call.prefix)[0] for call in run.model.calls if call.question]
         inner = [path for path in paths if path]
-        shares[liked] = sum(path[-1] == "0" for path in inner) / max(1, len(inner))
-    if shares["0"] <= shares["1"]:
+        shares[likes] = sum(path[-1] in "01" for path in inner) / max(1, len(inner))
+    if shares["01"] <= shares["23"]:
         yield Finding(
             "steering",
-            "more calls below moves 'a' where the scorer prefers those than where it prefers 'b'",
-            f"{shares['0']:.0%} of the calls against {shares['1']:.0%}",
+            "more calls after moves 'a' and 'b' where the scorer likes those than where it likes"
+            " 'c' and 'd'",
+            f"{shares['01']:.0%} of the calls against {shares['23']:.0%}",
             case,
         )
 
@@ -100,7 +107,7 @@ def look_ahead(subject: Subject) -> Iterator[Finding]:
     assert run.made is not None
     ended = [c.after for c in run.model.calls if c.question and c.finish == "eos"]
     unseen = [text for text in dict.fromkeys(ended) if text not in run.seen.all]
-    if unseen:
+    if unseen and len(set(ended)) > 1:
         yield Finding(
             "look-ahead",
             "every finished trace that was paid for is shown to the judge",
@@ -135,6 +142,17 @@ def _worth(run: Run, process: Process) -> float:
     return 0.0 if leaf is None else process.reward(leaf)
 
 
-def _best_drawn(run: Run, process: Process) -> float:
-    ended = [c.after for c in run.model.calls if c.question and c.finish == "eos"]
-    return max((process.judged(text, True) for text in ended), default=0.0)
+def _stops_itself(run: Run, bound: int) -> bool:
+    return run.made.stopped_by != "budget" and len(run.model.calls) < bound
+
+
+def _took_the_best(run: Run, process: Process, subject: Subject) -> bool:
+    """Whether the answer is worth as much as any that was drawn; without a judge, whether none was
+    drawn more often."""
+    drawn = [call.after for call in run.model.calls if call.question and call.finish == "eos"]
+    if not drawn or run.made.answer is None:
+        return not drawn
+    if subject.habits.judge is not None:
+        return _worth(run, process) >= max(process.judged(text, True) for text in drawn)
+    votes = Counter(process.read(text)[1] for text in drawn)
+    return votes[run.made.answer] == max(votes.values())

@@ -170,8 +170,9 @@ def _compared(subject: Subject) -> str | None:
     process: Process = case.process
     task = ToyTask("toy", (process.problem("process"),))
     model: Any = ScriptedModel(process, case.policy(), Pace("uneven"))
+    model.dialect = subject.dialect
     arm = judged_by(subject.strategy, ExactScorer(task.seen))
-    report = compare([arm], task, model, [case.tokens], [case.seed], progress=False)
+    report = compare([arm], task, model, [case.tokens or 0], [case.seed], progress=False)
     return report.cells[0].answer
 
 
