@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from evaluators.errors import BadInput
@@ -19,14 +20,15 @@ from evaluators.verdict import Knows
 from reasoning.core import Completion, Context, Prompt, Sampling, SeedPath, Solution, Trace
 from reasoning.ledger import Budget, Ledger
 from search.plan import Option, Plan, Predictor, features
+from search.plans import FOLDER, shipped
 from search.sampler import Sampler, waves
 from search.vote import tally
 
 
 @dataclass(frozen=True)
 class Adaptive(Sampler):
-    """Takes for each problem the option that `plan` (a file of one, or a Plan) has for its
-    difficulty.
+    """Takes for each problem the option that `plan` (the name of a shipped one, a file, or a Plan)
+    has for its difficulty.
 
     With `mean` the plan spends so many tokens a problem on average, more on some than on others;
     the budget of each problem should then be several times that. Without, every problem may spend
@@ -34,21 +36,25 @@ class Adaptive(Sampler):
     probes: they serve as samples of strategies that ask alike.
     """
 
-    plan: str | Plan
+    plan: str | Plan = "tiny"
     mean: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if isinstance(self.plan, str):  # read here, so that a run's settings hold the plan itself
-            object.__setattr__(self, "plan", Plan.load(self.plan))
         if self.mean is not None and self.mean <= 0:
             raise BadInput(f"adaptive: mean must be a number of tokens above 0, not {self.mean}")
+        self.contents()
 
-    @property
+    @cached_property
     def fitted(self) -> Plan:
-        """The plan."""
-        assert isinstance(self.plan, Plan)
-        return self.plan
+        """The plan itself."""
+        if not isinstance(self.plan, str):
+            return self.plan
+        return Plan.load(FOLDER / f"{self.plan}.json" if self.plan in shipped() else self.plan)
+
+    def contents(self) -> Plan:
+        """What a run's settings say of the plan: all of it, as the file may change."""
+        return self.fitted
 
     def save(self, path: str) -> None:
         """Write the plan as a file that `adaptive(plan=FILE)` reads."""

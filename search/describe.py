@@ -18,6 +18,9 @@ def describe(value: Any) -> Any:
     """A setting as JSON values: a dataclass with its fields, a model by what identifies it."""
     if is_dataclass(value) and not isinstance(value, type):
         named = {f.name: describe(getattr(value, f.name)) for f in fields(value)}
+        contents = getattr(value, "contents", None)  # of a file that a setting names
+        if contents is not None:
+            named["contents"] = describe(contents())
         return {"kind": type(value).__name__, **named}
     identity = getattr(value, "fingerprint", None)
     if identity is not None:

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from math import log
 from pathlib import Path
 from typing import Any
 
@@ -132,8 +133,9 @@ class Plan:
             goal = cap if mean is None else mean
             if not table:
                 return 0.0
-            at = max(table) if goal is None else min(table, key=lambda b: abs(b - goal))
-            return table[at]
+            if goal is None:
+                return table[max(table)]
+            return table[min(table, key=lambda b: abs(log(b / max(goal, 1))))]
 
         best = max(light or self.predictors, key=promise)
         return best, tuple(self.options[i] for i in best.choose(self.options, mean, cap))

@@ -52,15 +52,16 @@ def approved(critique: str, approve: str) -> bool:
 class SelfRefine(Sampler):
     """One answer, revised at most `rounds` times (None: as long as the budget pays).
 
-    `critic` is `model`, which writes critiques of at most `critique_tokens` tokens asked for by the
-    texts `critique` and `revise`, and answers last what it said last; or a scorer of steps (a name
-    of SCORERS or a Scorer), which approves of a step whose score reaches `accept` (None: 1 for a
-    program, .5 for a scorer that knows nothing), and the answer of the highest score is taken. A
-    place from which `patience` revisions have failed is left for the step before.
+    `critic` is a scorer of steps (a name of SCORERS or a Scorer), which approves of a step whose
+    score reaches `accept` (None: 1 for a program, .5 for a scorer that knows nothing); without an
+    approved answer that of the highest score is taken. A place from which `patience` revisions have
+    failed is left for the step before. Or it is `model`, as in the paper: critiques of at most
+    `critique_tokens` tokens are asked for by the texts `critique` and `revise`, one that ends with
+    the word `approve` ends it, and the last answer is taken.
     """
 
     rounds: int | None = 3
-    critic: str | Scorer = "model"
+    critic: str | Scorer = "step-verifier"
     accept: float | None = None
     patience: int = 2
     approve: str = "CORRECT"
@@ -91,6 +92,11 @@ class SelfRefine(Sampler):
 
     def prepare(self, task: Task) -> None:
         super().prepare(task)
+        if self.critic == "step-verifier" and task.step_verifier is None:
+            raise BadInput(
+                f"self-refine: task {task.name!r} has no step verifier; use critic=model with an"
+                " instruction-tuned model, or another scorer of steps"
+            )
         if self.critic != "model":
             refuse_whole(self.critic, task)
             self._least(resolve(self.critic, task))

@@ -1,6 +1,6 @@
 import pytest
 from told import PROBLEM, WORDS, Told
-from toy_lab import Scripted, solve, toy
+from toy_lab import Scripted, Toy, solve, toy
 
 from evaluators.errors import BadInput
 from reasoning.ledger import Budget
@@ -25,7 +25,7 @@ def plain(answers, critiques):
 
 def test_it_answers_is_criticised_and_answers_again_until_the_critique_approves():
     model = plain(["=5", "=3"], ["The sum is off.\nWRONG", "All right.\n**CORRECT**."])
-    solution, ledger = solve(SelfRefine(rounds=5), WORDS, model, PROBLEM)
+    solution, ledger = solve(SelfRefine(rounds=5, critic="model"), WORDS, model, PROBLEM)
     assert (solution.answer, solution.chosen, solution.stopped_by) == ("3", 1, "accepted")
     assert [t.answer for t in solution.traces] == ["5", "3"]
     assert [seed for _, _, seed in model.asked] == [
@@ -37,7 +37,7 @@ def test_it_answers_is_criticised_and_answers_again_until_the_critique_approves(
 
 def test_the_conversation_holds_every_answer_and_critique_before():
     model = plain(["=5", "=4", "=3"], ["one\nWRONG", "two\nWRONG"])
-    solve(SelfRefine(rounds=2), WORDS, model, PROBLEM)
+    solve(SelfRefine(rounds=2, critic="model"), WORDS, model, PROBLEM)
     messages = model.asked[-1][0]
     assert [role for role, _ in messages] == ["user", *["assistant", "user"] * 4]
     texts = [text for _, text in messages]
@@ -62,15 +62,15 @@ def test_only_a_last_line_of_the_approving_word_approves(critique, passed):
 
 def test_after_the_last_round_nothing_more_is_criticised():
     model = plain(["=5", "=4", "=3"], ["WRONG"] * 9)
-    solution, ledger = solve(SelfRefine(rounds=2), WORDS, model, PROBLEM)
+    solution, ledger = solve(SelfRefine(rounds=2, critic="model"), WORDS, model, PROBLEM)
     assert (solution.answer, solution.stopped_by, len(ledger.rows)) == ("3", "done", 5)
-    lone, ledger = solve(SelfRefine(rounds=0), WORDS, plain(["=5"], []), PROBLEM)
+    lone, ledger = solve(SelfRefine(rounds=0, critic="model"), WORDS, plain(["=5"], []), PROBLEM)
     assert (lone.answer, len(ledger.rows)) == ("5", 1)
 
 
 def test_an_answer_that_cannot_be_read_leaves_the_one_before():
     model = plain(["=5", "no idea"], ["WRONG"] * 9)
-    solution, ledger = solve(SelfRefine(rounds=1), WORDS, model, PROBLEM)
+    solution, ledger = solve(SelfRefine(rounds=1, critic="model"), WORDS, model, PROBLEM)
     assert (solution.answer, solution.chosen) == ("5", 0)
     assert [row.discarded for row in ledger.rows] == [None, None, "no answer"]
 
@@ -87,7 +87,9 @@ def test_an_answer_that_cannot_be_read_leaves_the_one_before():
 )
 def test_the_budget_ends_it_with_what_there_is(tokens, answer, discarded):
     model = plain(["=5", "=3"], ["WRONG"] * 9)
-    solution, ledger = solve(SelfRefine(rounds=None), WORDS, model, PROBLEM, Budget(tokens))
+    solution, ledger = solve(
+        SelfRefine(rounds=None, critic="model"), WORDS, model, PROBLEM, Budget(tokens)
+    )
     assert (solution.answer, solution.stopped_by) == (answer, "budget")
     assert [row.discarded for row in ledger.rows] == discarded
     assert ledger.spent.tokens == tokens
@@ -95,7 +97,7 @@ def test_the_budget_ends_it_with_what_there_is(tokens, answer, discarded):
 
 def test_the_tree_is_a_chain_of_whole_answers_with_their_critiques():
     model = plain(["=5", "=3"], ["WRONG", "CORRECT"])
-    solution, _ = solve(SelfRefine(), WORDS, model, PROBLEM)
+    solution, _ = solve(SelfRefine(critic="model"), WORDS, model, PROBLEM)
     tree = solution.tree
     assert [(n.whole, n.depth, n.note["critique"]) for n in tree.nodes[1:]] == [
         (True, 1, "WRONG"), (True, 2, "CORRECT")
@@ -104,13 +106,13 @@ def test_the_tree_is_a_chain_of_whole_answers_with_their_critiques():
 
 
 def test_a_model_that_reads_no_critique_is_refused_with_what_works():
-    with pytest.raises(BadInput, match=r"critic=step-verifier"):
-        solve(SelfRefine(), TASK, Scripted(), TASK.problems[0])
+    with pytest.raises(BadInput, match="critic=step-verifier"):
+        solve(SelfRefine(critic="model"), TASK, Scripted(), TASK.problems[0])
 
 
 # -- a scorer as critic -----------------------------------------------------------------
 
-STEPS = SelfRefine(rounds=None, critic="step-verifier")
+STEPS = SelfRefine(rounds=None)
 
 
 def test_the_revision_goes_on_from_before_the_first_bad_step():
@@ -122,7 +124,7 @@ def test_the_revision_goes_on_from_before_the_first_bad_step():
         return text, "eos" if "=" in text else "boundary", len(text)
 
     model = Told(say)
-    solution, ledger = solve(SelfRefine(critic="step-verifier"), WORDS, model, PROBLEM)
+    solution, ledger = solve(SelfRefine(), WORDS, model, PROBLEM)
     assert (solution.answer, solution.stopped_by) == ("3", "accepted")
     # the whole first answer was written before it was criticised
     prefixes = [prefix for _, prefix, _ in model.asked]
@@ -140,7 +142,7 @@ def test_a_place_where_revisions_fail_is_left_for_the_step_before():
 
     model = Told(say)
     solution, _ = solve(
-        SelfRefine(rounds=None, critic="step-verifier", patience=2), WORDS, model, PROBLEM,
+        SelfRefine(rounds=None, patience=2), WORDS, model, PROBLEM,
         Budget(99),
     )  # fmt: skip
     assert solution.traces[solution.chosen].text == "b\n=3"
@@ -151,7 +153,7 @@ def test_a_place_where_revisions_fail_is_left_for_the_step_before():
 def test_critique_and_revision_solve_what_one_answer_does_not():
     right = [0, 0]
     for problem in TASK.problems:
-        for arm, how in enumerate((SelfRefine(0, critic="step-verifier"), STEPS)):
+        for arm, how in enumerate((SelfRefine(0), STEPS)):
             found, _ = solve(how, TASK, Scripted(0.5), problem, Budget(200))
             right[arm] += found.answer == problem.answer
     assert right[1] >= right[0] + 15
@@ -166,7 +168,7 @@ def test_without_an_approved_answer_the_best_one_is_given():
 
 
 def test_rounds_are_counted():
-    how = SelfRefine(2, critic="step-verifier")
+    how = SelfRefine(2)
     solution, _ = solve(how, TASK, Scripted(0.0), TASK.problems[0])
     assert (len(solution.traces), solution.stopped_by) == (3, "done")
 
@@ -192,7 +194,7 @@ def test_unpaid_scores_approve_of_nothing():
 @pytest.mark.parametrize(
     "text",
     ["rounds=-1", "patience=0", "critique_tokens=0", 'approve=" "',
-     "critic=step-verifier,temperature=0"],
+     "temperature=0"],
 )  # fmt: skip
 def test_settings_that_make_no_sense_are_refused(text):
     with pytest.raises(BadInput):
@@ -202,3 +204,11 @@ def test_settings_that_make_no_sense_are_refused(text):
 def test_a_critic_that_rates_whole_traces_only_is_refused():
     with pytest.raises(BadInput, match="finished traces only"):
         refuse_unfit(SelfRefine(critic="verifier"), TASK, Scripted())
+
+
+def test_a_task_without_a_step_verifier_is_refused_with_what_works():
+    class Blind(Toy):
+        step_verifier = None
+
+    with pytest.raises(BadInput, match="critic=model"):
+        refuse_unfit(SelfRefine(), Blind("blind", TASK.problems), Scripted())
