@@ -17,7 +17,7 @@ from evaluators.problem import Problem
 from reasoning.core import Context, Solution
 from search.sampler import refuse_endless
 from search.tree.grow import Grower
-from search.tree.node import ROOT, Node
+from search.tree.node import Node
 from search.tree.novelty import novelty
 from search.tree.rounds import StoppingSampler, Watch
 
@@ -66,8 +66,10 @@ class BestFirst(StoppingSampler):
 
     def _push(self, queue: Queue, node: Node, grower: Grower) -> None:
         new = novelty(grower.tree, node) * self.patience**node.draws
+        scores = (above.score for above in grower.tree.ancestors(node))
+        score = next((s for s in scores if s is not None), None)  # one not payable: its parent's
         if grower.scorer is not None and grower.scorer.scale == "log":
-            priority = (node.score or 0.0) + (log(new) if new else -inf)
+            priority = (score or 0.0) + (log(new) if new else -inf)
         else:
-            priority = (1.0 if node.id == ROOT else node.score or 0.0) * new
+            priority = (1.0 if score is None else score) * new
         heapq.heappush(queue, (-priority, -node.depth, node.id))

@@ -11,18 +11,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import exp, inf, log
 
 import numpy as np
 
 from evaluators.errors import BadInput
 from evaluators.problem import Problem
-from evaluators.tasks.base import Task
 from reasoning.core import Context, SeedPath, Solution
 from search.tree.grow import Grower
 from search.tree.node import Node
 from search.tree.rounds import RoundSampler, Watch
+from search.vote import tally
 
 
 @dataclass(slots=True)
@@ -36,19 +36,20 @@ class Particle:
 
 @dataclass(frozen=True)
 class ParticleFilter(RoundSampler):
-    """`particles` traces, resampled when their effective number falls below the share `ess` of
+    """`particles` traces, resampled when their effective number falls to the share `ess` of
     them (1: after every step).
 
     A particle's weight is its score to the power 1 / `tau` (for log scores exp(score / tau)).
     Copies share a node and part with the next draw. When all weights are 0 the step is drawn
-    again, at most `retries` times. States are not merged: particles are independent draws.
+    again, at most `retries` times. States are not merged: particles are independent draws. A vote
+    counts the final weights, which have the scores in them already.
     """
 
     particles: int = 8
     ess: float = 0.5
     tau: float = 1.0
     retries: int = 3
-    merge: bool = False
+    merge: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -60,9 +61,6 @@ class ParticleFilter(RoundSampler):
         ):
             if not ok:
                 raise BadInput(f"particle-filter: {name} must {want}, not {getattr(self, name)}")
-
-    def prepare(self, task: Task) -> None:
-        super().prepare(task)
         if self.merge:
             raise BadInput("particle-filter draws independent traces: it cannot merge equal states")
 
@@ -77,14 +75,14 @@ class ParticleFilter(RoundSampler):
         while any(not particle.node.closed for particle in cloud):
             moved = await self._moved(grower, cloud)
             if watch.over():
-                return
+                return weigh(moved)
             weights = normalised([particle.weight for particle in moved])
             if not any(weights):
                 tries += 1
                 if tries > self.retries:
                     return
                 continue
-            if effective(weights) < self.ess * width:
+            if effective(weights) <= self.ess * width * (1 + 1e-9):
                 picks = systematic(weights, width, uniform(seed.child(step)))
                 cloud = [Particle(moved[i].node, 0.0, moved[i].counted) for i in picks]
                 kept = {particle.node.id for particle in cloud}
@@ -93,6 +91,17 @@ class ParticleFilter(RoundSampler):
             else:
                 cloud = moved
             step, tries = step + 1, 0
+        weigh(cloud)
+
+    def best(self, grower: Grower) -> Node | None:
+        """The finished node to answer with: of the highest score, or of the heaviest vote."""
+        found = [node for node in grower.tree.finished() if "weight" in node.note]
+        if self.choose == "score" or not found:
+            return super().best(grower)
+        traces = [grower.tree.trace(node) for node in found]
+        weights = [node.note["weight"] for node in found]
+        groups = tally(traces, grower.problem, grower.ctx.task, weights)
+        return found[groups[0].members[0]] if groups else None
 
     async def _moved(self, grower: Grower, cloud: Sequence[Particle]) -> list[Particle]:
         """The particles one step on, weighted; those that have ended stay."""
@@ -120,6 +129,14 @@ class ParticleFilter(RoundSampler):
             value = log(node.score) if node.score > 0 else -inf
         value /= self.tau
         return Particle(node, particle.weight + value - particle.counted, value)
+
+
+def weigh(cloud: Sequence[Particle]) -> None:
+    """Note the final weight of each finished trace: 1 on average over the cloud, copies added."""
+    for particle, weight in zip(cloud, normalised([p.weight for p in cloud]), strict=True):
+        if particle.node.over and particle.node.answer is not None:
+            note = particle.node.note
+            note["weight"] = note.get("weight", 0.0) + weight * len(cloud)
 
 
 def normalised(logs: Sequence[float]) -> list[float]:

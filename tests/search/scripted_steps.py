@@ -40,7 +40,7 @@ class Words(Task):
         return text.rpartition("=")[2] or None
 
     def state_key(self, problem, steps):
-        return "".join(sorted("".join(steps))) if self.sorts else None
+        return "".join(sorted("".join(steps).replace("\n", ""))) if self.sorts else None
 
     def max_tokens(self, format, dialect):
         return 60
@@ -72,8 +72,7 @@ class Listed:
             return [Completion("", "budget", Usage())]
         self.asked.append((prompt.prefix, seed.text))
         await asyncio.sleep(random.random() / 1000 if self.delays else 0)
-        entries = self.table.get(prompt.prefix, ["=no"])
-        entry = entries[seed.parts[-1] % len(entries)]
+        entry = self.entry(prompt.prefix, seed)
         text, logprob = entry if isinstance(entry, tuple) else (entry, -1.0)
         finish = "eos" if text.startswith("=") else "boundary"
         used = len(text) + (finish == "eos")
@@ -83,6 +82,10 @@ class Listed:
         grant.settle(Usage(0, 0, used))
         ids = tuple(map(ord, text)) + (0,) * (used - len(text))
         return [Completion(text, finish, Usage(0, 0, used), ids, (logprob,) * used)]
+
+    def entry(self, prefix, seed):
+        entries = self.table.get(prefix, ["=no"])
+        return entries[seed.parts[-1] % len(entries)]
 
 
 @dataclass(frozen=True)
