@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from search.evolve.function import evolve as evolve  # the name is the function, not the package
 
 if TYPE_CHECKING:
+    from search.ab_mcts import ABMCTS as ABMCTS
     from search.adaptive import Adaptive as Adaptive
     from search.beam import BeamSearch as BeamSearch
     from search.best_first import BestFirst as BestFirst
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from search.evolve.proposers import PROPOSERS as PROPOSERS
     from search.evolve.settings import EvolveSettings as EvolveSettings
     from search.fit import fit_adaptive as fit_adaptive
+    from search.mcts import MCTS as MCTS
     from search.particle_filter import ParticleFilter as ParticleFilter
     from search.report import Report as Report
     from search.resample import StepResample as StepResample
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from search.uncertainty import Uncertainty as Uncertainty
 
 _HOME = {
+    "ABMCTS": "ab_mcts",
     "Adaptive": "adaptive",
     "BeamSearch": "beam",
     "BestFirst": "best_first",
@@ -53,6 +56,7 @@ _HOME = {
     "Direct": "single",
     "Evolution": "evolve.evolution",
     "EvolveSettings": "evolve.settings",
+    "MCTS": "mcts",
     "PROPOSERS": "evolve.proposers",
     "ParticleFilter": "particle_filter",
     "Report": "report",

@@ -11,6 +11,7 @@ from evaluators.tasks.base import Task
 from evaluators.verdict import Knows
 from reasoning.core import LanguageModel, Strategy
 from search import calls
+from search.ab_mcts import ABMCTS
 from search.adaptive import Adaptive
 from search.beam import BeamSearch
 from search.best_first import BestFirst
@@ -18,6 +19,7 @@ from search.best_of_n import BestOfN
 from search.budget_forcing import BudgetForcing
 from search.deep_conf import DeepConf
 from search.dvts import DVTS
+from search.mcts import MCTS
 from search.particle_filter import ParticleFilter
 from search.resample import StepResample
 from search.self_consistency import SelfConsistency
@@ -34,6 +36,8 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "beam-search": BeamSearch,
     "best-first": BestFirst,
     "dvts": DVTS,
+    "mcts": MCTS,
+    "ab-mcts": ABMCTS,
     "particle-filter": ParticleFilter,
     "step-resample": StepResample,
     "budget-forcing": BudgetForcing,
