@@ -29,11 +29,12 @@ from search.vote import tally
 
 @dataclass(frozen=True)
 class ToolUse(Sampler):
-    """Traces that may call `tools` (`"calculator"`, `"python"`, `"calculator+python"`, or Tools).
+    """Chains in which the model calls tools: a calculator, or Python in the sandbox.
 
-    Of `n` traces (None: as many as the budget pays) the majority answers, or what `scorer` scores
-    highest; with `vote` the scores weigh the votes. A trace makes at most `calls` calls, each of
-    about `seconds` at most; a result is cut to `output` characters. A call that fails is told why
+    `tools` are `"calculator"`, `"python"`, `"calculator+python"`, a Tool, or several. Of `n` traces
+    (None: as many as the budget pays) the majority answers, or what `scorer` scores highest; with
+    `vote` the scores weigh the votes. A trace makes at most `calls` calls, each of about `seconds`
+    at most; a result is cut to `output` characters. A call that fails is told why
     (`errors="tell"`), or nothing is said and the model writes on (`"leave"`). In the plain dialect
     the question says which tools there are, unless `explain` is false.
     """

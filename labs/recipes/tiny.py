@@ -44,7 +44,7 @@ PLANS: dict[str, Plan] = {
     "tiny-tools": Plan(
         "tiny",
         "tools",
-        PretrainSettings(steps=500, tokens_per_step=3000, lr=2e-3, decay=0.7, seed=1),
+        PretrainSettings(steps=700, tokens_per_step=3000, lr=2e-3, decay=0.7, seed=1),
         start="tiny",
     ),
 }

@@ -20,7 +20,7 @@ from labs.recipes.mixture import FULL, Mixture, Part, _prompt, _split
 from search.tools.calculator import COMPACT
 
 OPS = (1, 5)
-RANGES = ((99, 9999), (99, 9999), (99, 999), (30, 999), (12, 60))
+RANGES = ((99, 9999), (99, 9999), (999, 9999), (999, 9999), (99, 999), (30, 999), (12, 60))
 """Greatest number in the question and greatest value on the way, drawn alike."""
 KEPT = 0.25
 """What the mixture of `tiny` weighs here, against its weight there."""
@@ -56,7 +56,7 @@ def write(expression: str, learned: bool) -> list[Part]:
         tree = ar.replace(tree, path, value)
         called = beyond(operation)
         if called:
-            parts.append((COMPACT.begin + ar.render(operation) + COMPACT.end, True))
+            parts.append((COMPACT.of(ar.render(operation)), True))
             parts.append((COMPACT.told(str(value)), learned))
         if not (called and isinstance(tree, int)):  # the last result needs no line of its own
             parts.append((ar.render(tree) + "\n", True))

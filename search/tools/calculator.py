@@ -17,22 +17,24 @@ PLAIN = Marks("<calc>", "</calc>", " = ", "\n")
 class Calculator:
     """Evaluates `+ - * /` and brackets, by the grammar and within the caps of
     `evaluators.tasks.arithmetic`. A value that is no whole number is told in lowest terms, `7/2`.
+    `written` are other marks than the dialect's.
     """
+
+    written: Marks | None = None
 
     name = "calculator"
     steady = True
 
     def marks(self, dialect: Dialect) -> Marks:
         """`[3*7]=21` in the compact dialect, `<calc>3*7</calc> = 21` in the plain one."""
-        return COMPACT if dialect == "compact" else PLAIN
+        return self.written or (COMPACT if dialect == "compact" else PLAIN)
 
     def explain(self, dialect: Dialect) -> str:
         """One sentence in the plain dialect; models of the compact one were trained to call."""
         if dialect == "compact":
             return ""
-        return (
-            f"You have a calculator: write {PLAIN.begin}12*(3+4){PLAIN.end} and the value follows."
-        )
+        call = self.marks(dialect).of("12*(3+4)")
+        return f"You have a calculator: write {call} and the value follows."
 
     def prepare(self) -> None:
         """It works everywhere."""

@@ -63,24 +63,26 @@ def one(block, space):
 @dataclass(frozen=True)
 class Python:
     """Runs a block in the sandbox: what it prints, and the value of a last line that is an
-    expression. `sandbox` names the back-end (None: the strongest here), `memory_mb` caps memory.
+    expression. `sandbox` names the back-end (None: the strongest here), `memory_mb` caps memory,
+    `written` are other marks than MARKS.
     """
 
     sandbox: str | None = None
     memory_mb: int = 256
+    written: Marks | None = None
 
     name = "python"
     steady = False
 
     def marks(self, dialect: Dialect) -> Marks:
         """A fenced block, its output in another, in both dialects."""
-        return MARKS
+        return self.written or MARKS
 
     def explain(self, dialect: Dialect) -> str:
         """One sentence with an example in the plain dialect."""
         if dialect == "compact":
             return ""
-        example = MARKS.begin + "print(12*(3+4))" + MARKS.end
+        example = self.marks(dialect).of("print(12*(3+4))")
         return f"You can run Python: write a block like\n{example}\nand its output follows."
 
     def prepare(self) -> None:

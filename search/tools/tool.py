@@ -19,6 +19,10 @@ class Marks:
     before: str
     after: str
 
+    def of(self, call: str) -> str:
+        """A call as it is written."""
+        return self.begin + call + self.end
+
     def told(self, result: str) -> str:
         """A result as it is written into the turn."""
         return self.before + result + self.after

@@ -74,3 +74,11 @@ def test_a_server_that_is_gone_is_one_line(
     assert capsys.readouterr().err.splitlines() == [
         "reasonlab: a call of model 'scripted' failed: nobody is there"
     ]
+
+
+def test_what_the_calculator_wrote_is_marked(capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["solve", "expressions", "23*47+188-95", "--model", "tiny-tools"]
+    assert main([*line, "--strategy", "tool-use", "--budget", "200"]) == 0
+    shown = capsys.readouterr().out
+    assert "? [23*47]=1081    [tool: =1081]" in shown
+    assert "answer 1174 · stopped by done" in shown

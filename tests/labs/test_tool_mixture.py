@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +16,9 @@ from evaluators.tasks import expressions, instances, load_task
 from labs.recipes.mixture import FULL, STUDENT, Sampler
 from labs.recipes.tiny import PLANS
 from labs.recipes.tools import OPS, RANGES, TOOLS, beyond, chain, problem, write
+from reasoning.models import embedded_folder, load_model
 from reasoning.models.tiny.tokenizer import build
+from search import ChainOfThought, ToolUse, compare
 from search.tools import Calculator, Kit
 
 
@@ -110,3 +114,25 @@ def test_the_plan_starts_from_tiny_and_keeps_its_mixture() -> None:
 def test_a_problem_of_one_number_needs_no_call() -> None:
     asked = Problem("", {"expression": "7"})
     assert write(asked.fields["expression"], learned=False) == [("</think>7", True)]
+
+
+def test_the_shipped_model_calls_and_is_lost_without_an_answer() -> None:
+    task = load_task("expressions", n=40, ops=3, leaf=99, most=9999)
+    model = load_model("tiny-tools")
+    arms = {"called": ToolUse(), "own": ChainOfThought()}
+    report = compare(arms, task, model, [256], progress=False)
+    right = {arm: sum(c.correct for c in report.cells if c.arm == arm) / 40 for arm in arms}
+    shipped = {name: figure(f"expressions ops=3 leaf=99 most=9999, {name}") for name in SHIPPED}
+    assert right["called"] == pytest.approx(shipped["calculator"], abs=0.12)
+    assert right["own"] == pytest.approx(shipped["results of its own"], abs=0.12)
+    assert right["called"] - right["own"] > 0.5
+
+
+SHIPPED = ("calculator", "results of its own", "tiny")
+
+
+def figure(setting: str) -> float:
+    folder = Path(embedded_folder("tiny-tools"))
+    parts = json.loads((folder / "card.json").read_text())
+    rows = [row for part in parts.values() for row in part if row["what"] == "greedy chain"]
+    return next(row["value"] for row in rows if row["setting"] == setting)
