@@ -121,12 +121,21 @@ def promised(
     fitted_on: Predictor, options: Sequence[Option], held_out: Measured,
     mean: float | None, cap: int | None,
 ) -> Floats:  # fmt: skip
-    """Whether each held-out row is solved by the option that the predictor has for it, (rows,)."""
+    """Whether each held-out row is solved by the option that the predictor has for it, (rows,).
+
+    What has spent more than the cap is not; and nothing is where the predictor cannot keep the
+    mean, because its probes cost too much.
+    """
     chosen = fitted_on.choose(options, mean, cap)
+    if mean is not None:
+        shares, spent = fitted_on.shares, fitted_on.spent
+        if sum(s * spent[b][o] for b, (s, o) in enumerate(zip(shares, chosen, strict=True))) > mean:
+            return np.zeros(len(held_out.right))
     weights = np.array([fitted_on.weights.get(name, 0.0) for name in held_out.names])
     ease = held_out.known @ weights + fitted_on.constant
-    at = [chosen[fitted_on.bin(each)] for each in ease]
-    return held_out.right[np.arange(len(at)), at]
+    at = np.array([chosen[fitted_on.bin(each)] for each in ease])
+    rows = np.arange(len(at))
+    return held_out.right[rows, at] * (held_out.spent[rows, at] <= (cap or np.inf))
 
 
 def _validated(

@@ -12,7 +12,7 @@ from reasoning.ledger import Budget
 from search import Adaptive, compare, fit_adaptive
 from search.allocate import allocate, bin_of, edges, fitted
 from search.equal_tokens import at_equal_tokens
-from search.fit import Measured, predictor
+from search.fit import Measured, predictor, promised
 from search.plan import Option, Plan, Predictor, features
 from search.strategies import label, parse, refuse_unfit
 
@@ -270,6 +270,19 @@ def test_one_bin_predicts_nothing_and_asks_no_probes():
     assert (len(one.shares), len(four.shares)) == (1, 4)
     assert one.weights == {} and one.probes == 0
     assert np.allclose(np.array(four.shares) @ np.array(four.accuracy), right.mean(axis=0))
+
+
+def test_a_predictor_whose_probes_cost_too_much_promises_nothing():
+    n = 20
+    measured = Measured(
+        2, ("length",), np.arange(n)[:, None] * 1.0, np.ones((n, 2)), np.tile([50.0, 90.0], (n, 1)),
+        np.full(n, 50.0), np.arange(n),
+    )  # fmt: skip
+    fit, options = predictor(measured, 2), (Option("a", 20), Option("b", 90))
+    assert promised(fit, options, measured, 49, None).sum() == 0
+    assert promised(fit, options, measured, 50, None).sum() == n
+    assert promised(fit, options, measured, None, 30).sum() == 0
+    assert promised(fit, options, measured, None, 90).sum() == n
 
 
 def test_too_few_problems_are_refused():
