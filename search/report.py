@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evaluators.errors import BadInput, UnknownName
+from evaluators.errors import UnknownName
 from evaluators.intervals import Interval, accuracy_interval, paired_bootstrap
 from evaluators.tasks.base import Task
 from evaluators.verdict import ORACLES
 from reasoning.runlog import read_events, read_settings
+from search import report_file
 from search.cell import Cell
 from search.table import Table
 from search.trees import Trees, tree_of
@@ -23,6 +23,7 @@ from search.view import ProblemView
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from search.quality import ScorerQuality
     from search.tree.tree import SearchTree
 
 RESAMPLING_SEED = 20_260
@@ -203,6 +204,13 @@ class Report:
         budget and the first seed. Raises UnknownName, and BadInput where there is none."""
         return tree_of(self, problem, arm, budget, seed)
 
+    def scorer_quality(self, arm: str, budget: str | int | None = None) -> ScorerQuality:
+        """How good the arm's scorer was, at the last budget unless one is named: AUC, calibration
+        and agreement with the verifier, what it knew and read. Raises UnknownName and BadInput."""
+        from search.quality import quality_of
+
+        return quality_of(self, arm, budget)
+
     def facts(self) -> list[dict[str, Any]]:
         """What is the same whenever the run is repeated or resumed: everything but times and what
         was cached."""
@@ -229,12 +237,7 @@ class Report:
 
     def to_jsonl(self, path: str | Path) -> None:
         """The settings in the first line, then one cell a line; `load` reads it."""
-        rows: Iterable[Mapping[str, Any]] = (
-            {"kind": "settings", "total": self.total, **self.settings},
-            *({"kind": "cell", **cell.to_row()} for cell in self.cells),
-        )
-        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        Path(path).write_text(text, "utf-8", "surrogatepass")
+        report_file.write(Path(path), self.settings, self.total, self.cells)
 
     @staticmethod
     def load(path: str | Path, task: Task | None = None) -> Report:
@@ -245,7 +248,7 @@ class Report:
             count = (len(settings[k]) for k in ("strategies", "budgets", "seeds"))
             total = int(np.prod([*count, settings["problems"]]))
         else:
-            (settings, total, events), trees = _read(Path(path)), None
+            (settings, total, events), trees = report_file.read(Path(path)), None
         last = {}
         for event in events:
             if event["kind"] == "cell":
@@ -281,17 +284,6 @@ def _shown(row: Row) -> Sequence[str | float | int]:
                                 row.discarded, row.lost, row.calls)),
         round(row.seconds, 3), row.settled, row.errors,
     )  # fmt: skip
-
-
-def _read(path: Path) -> tuple[dict[str, Any], int, list[dict[str, Any]]]:
-    try:
-        lines = path.read_text("utf-8", "surrogatepass").split("\n")  # not at U+2028
-        first, *rest = [json.loads(line) for line in lines if line]
-        if first.pop("kind") != "settings":
-            raise ValueError("its first line is not the settings")
-        return first, first.pop("total"), rest
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise BadInput(f"{path} is no report ({error}); write one with to_jsonl") from error
 
 
 def _rng() -> np.random.Generator:

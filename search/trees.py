@@ -56,6 +56,16 @@ class Trees:
                 found = event
         return None if found is None else from_rows(found["head"], found["rows"])
 
+    def every(self) -> Iterator[tuple[str, SearchTree]]:
+        """All trees, each with the scope of its cell; a cell that was resumed may have two, of
+        which the last counts."""
+        if self.folder is None:
+            for place, packed in self._packed.items():
+                yield scope(*place), from_rows(*json.loads(zlib.decompress(packed)))
+            return
+        for event in self._events():
+            yield event["scope"], from_rows(event["head"], event["rows"])
+
     def _events(self) -> Iterator[dict[str, Any]]:
         """The events of trees alone: no other line is read beyond its first words."""
         assert self.folder is not None
