@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from search.strategies import STRATEGIES as STRATEGIES
     from search.strategies import parse as parse
     from search.tool_use import ToolUse as ToolUse
+    from search.tree_of_thoughts import TreeOfThoughts as TreeOfThoughts
     from search.uncertainty import Uncertainty as Uncertainty
 
 _HOME = {
@@ -65,6 +66,7 @@ _HOME = {
     "SelfConsistency": "self_consistency",
     "SelfRefine": "self_refine",
     "StepResample": "resample",
+    "TreeOfThoughts": "tree_of_thoughts",
     "Uncertainty": "uncertainty",
     "ToolUse": "tool_use",
     "compare": "comparison",

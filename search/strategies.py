@@ -26,6 +26,7 @@ from search.self_consistency import SelfConsistency
 from search.self_refine import SelfRefine
 from search.single import ChainOfThought, Direct
 from search.tool_use import ToolUse
+from search.tree_of_thoughts import TreeOfThoughts
 from search.uncertainty import Uncertainty
 
 STRATEGIES: dict[str, type[Strategy]] = {
@@ -38,6 +39,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "dvts": DVTS,
     "mcts": MCTS,
     "ab-mcts": ABMCTS,
+    "tree-of-thoughts": TreeOfThoughts,
     "particle-filter": ParticleFilter,
     "step-resample": StepResample,
     "budget-forcing": BudgetForcing,

@@ -98,6 +98,30 @@ class Grower:
             if node.same_as >= 0:
                 node.score = self.tree[node.same_as].score
 
+    def grown(self, parent: Node, completion: Completion, key: str) -> Node | None:
+        """A completion as a child, not scored yet; None where nothing was paid. Several children
+        may share a key: the steps that one call has listed."""
+        if completion.finish == "budget" and not completion.usage.completion:
+            return None
+        tree, task = self.tree, self.ctx.task
+        before = "".join(tree.texts(parent))
+        logprobs = completion.logprobs
+        node = tree.add(
+            parent, completion.text, tokens=completion.usage.completion, finish=completion.finish,
+            ids=completion.token_ids, key=key, over=ended(completion, before, self.ctx),
+            logprob=None if logprobs is None else sum(logprobs),
+        )  # fmt: skip
+        if node.over:
+            node.answer = task.extract(before + completion.text) or None
+            node.closed = "finished" if node.answer is not None else "no answer"
+        elif completion.finish == "budget":
+            node.closed = "budget"
+        elif self.room(node) < 1 or not completion.usage.completion:  # or the context is full
+            node.closed = "length"
+        elif self.merge:
+            self._merge(node)
+        return node
+
     def room(self, node: Node) -> int:
         """How many tokens a trace through the node may still have."""
         return self.sampling.max_tokens - node.total
@@ -117,9 +141,10 @@ class Grower:
     def solution(self, chosen: Node | None, stopped_by: str) -> Solution:
         """The finished and the cut traces and the chosen one. Tokens of steps that no finished
         trace runs through are marked as discarded, with what closed them."""
-        tree, ledger = self.tree, self.ctx.ledger
-        for node, useful in zip(tree.nodes, tree.useful(), strict=True):
-            if not useful and node.key:
+        tree, ledger, useful = self.tree, self.ctx.ledger, self.tree.useful()
+        used = {node.key for node in tree.nodes if useful[node.id]}
+        for node in tree.nodes:
+            if node.key and node.key not in used:
                 ledger.discard(node.key, node.closed or "not continued")
         ends = [n for n in tree.nodes if n.over or (n.closed in ("length", "budget") and n.id)]
         at = {node.id: index for index, node in enumerate(ends)}
@@ -149,33 +174,10 @@ class Grower:
             if isinstance(answer, BaseException):
                 raise answer  # all calls have ended: no answer is lost
         return [
-            self._grown(node, answer[0], key)
+            self.grown(node, answer[0], key)
             for node, answer, key in zip(parents, answers, keys, strict=True)
             if not isinstance(answer, BaseException)
         ]
-
-    def _grown(self, parent: Node, completion: Completion, key: str) -> Node | None:
-        """A completion as a child."""
-        if completion.finish == "budget" and not completion.usage.completion:
-            return None
-        tree, task = self.tree, self.ctx.task
-        before = "".join(tree.texts(parent))
-        logprobs = completion.logprobs
-        node = tree.add(
-            parent, completion.text, tokens=completion.usage.completion, finish=completion.finish,
-            ids=completion.token_ids, key=key, over=ended(completion, before, self.ctx),
-            logprob=None if logprobs is None else sum(logprobs),
-        )  # fmt: skip
-        if node.over:
-            node.answer = task.extract(before + completion.text) or None
-            node.closed = "finished" if node.answer is not None else "no answer"
-        elif completion.finish == "budget":
-            node.closed = "budget"
-        elif self.room(node) < 1 or not completion.usage.completion:  # or the context is full
-            node.closed = "length"
-        elif self.merge:
-            self._merge(node)
-        return node
 
     def _merge(self, node: Node) -> None:
         """Close a node whose state an earlier one has reached."""
