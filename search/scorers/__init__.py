@@ -86,6 +86,10 @@ def _self_evaluation(task: Task, model: str | None = None) -> Any:
     return SelfEvaluation(model)
 
 
+def _steps_checked(task: Task, rule: str = "share") -> Scorer:
+    return StepsChecked(_step_verifier(task), rule)  # type: ignore[arg-type]  # it checks itself
+
+
 def _stepwise(task: Task, scorer: str, rule: str = "min") -> Any:
     refuse_whole(scorer, task)
     return Stepwise(resolve(scorer, task), rule)  # type: ignore[arg-type]  # it checks itself
@@ -101,7 +105,7 @@ SCORERS: dict[str, Callable[..., Any]] = {
     "process-model": _process,
     "rater": _rater,
     "self-evaluation": _self_evaluation,
-    "step-verifier": lambda task: StepsChecked(_step_verifier(task)),
+    "step-verifier": _steps_checked,
     "stepwise": _stepwise,
     "verifier": lambda task: Checked(task.verifier),
     "vote": lambda task: Vote(),

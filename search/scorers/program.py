@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from evaluators.errors import BadInput
 from evaluators.problem import Problem
 from evaluators.verdict import Knows, StepVerifier, Verifier
 from reasoning.core import Context, Trace
@@ -43,6 +44,10 @@ class StepsChecked:
     needs: frozenset[str] = frozenset()
     scale: ClassVar[Literal["unit", "log"]] = "unit"
     partial: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if self.rule not in ("share", "all"):
+            raise BadInput(f"step-verifier: rule is 'share' or 'all', not {self.rule!r}")
 
     @property
     def knows(self) -> Knows:
