@@ -85,6 +85,8 @@ class Adaptive(Sampler):
         before = ctx.ledger.spent.tokens
         probes = await self.probe(predictor.probes, problem, replace(ctx, model=memory))
         memory.asking = False
+        if predictor.probes and not probes:
+            return Solution(None, (), None, stopped_by="budget")
         known = features(problem, ctx.task, self._question(problem, ctx), probes)
         ease = predictor.predict(known)
         option = options[predictor.bin(ease)]
@@ -94,11 +96,12 @@ class Adaptive(Sampler):
         if probes and part.exhausted():
             return _voted(probes, (), problem, ctx.task)
         solution = await self._spend(option, part, problem, replace(ctx, model=memory))
-        for key in memory.unused:
-            ctx.ledger.discard(key, "probe only")
-        if solution.answer is None and memory.unused:
-            return _voted(probes, solution.traces, problem, ctx.task)
-        return solution
+        aside = [trace for trace in probes if trace.seed in memory.unused]
+        for trace in aside:
+            ctx.ledger.discard(trace.seed, "probe only")
+        if aside and solution.answer is None:
+            return _voted(aside, solution.traces, problem, ctx.task)
+        return replace(solution, traces=(*solution.traces, *aside)) if aside else solution
 
     async def probe(self, count: int, problem: Problem, ctx: Context) -> list[Trace]:
         """The first samples of the problem, as many as can be paid."""

@@ -168,7 +168,16 @@ def test_probes_that_a_strategy_does_not_use_are_discarded_and_count():
     assert ledger.spent.tokens == model.completion <= 100
     probes = [row for row in ledger.rows if row.discarded == "probe only"]
     assert len(probes) == 2 and solution.tree is not None
+    assert [t.seed for t in solution.traces[-2:]] == [row.key for row in probes]
     assert sum(row.tokens for row in ledger.rows) == ledger.spent.tokens
+
+
+def test_where_no_probe_can_be_paid_there_is_no_answer():
+    probing = replace(HARD_EASY, probes=2, weights={"likelihood": 1.0})
+    plan = Adaptive(Plan(PLAN.options, (probing,)))
+    solution, ledger = solve(plan, TASK, Scripted(), PROBLEM, Budget(0))
+    assert (solution.answer, solution.traces, solution.stopped_by) == (None, (), "budget")
+    assert ledger.rows == []
 
 
 def test_where_the_probes_have_spent_it_all_they_vote():
