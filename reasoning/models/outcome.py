@@ -59,7 +59,7 @@ class OutcomeModel:
             None if g.empty else ids for g, ids in zip(grants, encoded, strict=True)
         ]  # fmt: skip
         results = await settled(grants, requests, self._read, lambda scored: Usage())
-        return [None if result is None else list(result.logprobs) for result in results]
+        return [None if result is None else [result.logprobs[0]] for result in results]
 
     def fingerprint(self) -> dict[str, Any]:
         """Name and weights: what a run log compares."""

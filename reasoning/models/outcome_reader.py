@@ -42,7 +42,8 @@ class OutcomeReader:
     def score(
         self, sequences: Sequence[Sequence[int]], starts: Sequence[int]
     ) -> tuple[list[list[float]], list[int]]:
-        """The model's output for each sequence; `starts` say nothing here."""
+        """The model's output for each sequence, once for each token that was read, as the loop
+        counts them; `starts` say nothing here."""
         values: list[list[float]] = []
         width = max(map(len, sequences))
         # without a padding token a model of transformers finds the end of one text only
@@ -58,7 +59,8 @@ class OutcomeReader:
             made = self.model(
                 input_ids=ids.to(self.device), attention_mask=mask.to(self.device)
             ).logits
-            values += [[float(x)] for x in made[:, 0].float().cpu()]
+            given = made[:, 0].float().cpu().tolist()
+            values += [[x] * len(text) for x, text in zip(given, part, strict=True)]
         return values, [0] * len(values)
 
 
