@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("labs.check", "judge completions in a JSONL file, one JSON verdict a line"),
     "solve": ("labs.solve", "print the traces of one problem, each step with its verdict"),
     "tree": ("labs.tree", "the search tree of one problem of a run, as a page or a file"),
+    "plan": ("labs.plan", "fit an adaptive strategy: what pays at which difficulty"),
     "evolve": ("labs.evolve", "evolutionary code search; resumable, from flags or TOML"),
     "score": ("labs.score", "score a program on a discovery problem, JSON on the last line"),
     "verify": ("labs.verify", "check the artefacts of an evolution again, without running code"),
@@ -28,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "tasks": ("labs.names", "list the tasks"),
     "models": ("labs.names", "list the models"),
     "strategies": ("labs.names", "list the strategies"),
+    "train": ("labs.train", "train reward and process models"),
     "pretrain": ("labs.pretrain", "train an embedded model from nothing"),
 }
 """Name -> module with `run(argv)`, one line of help."""
