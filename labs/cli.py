@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "tasks": ("labs.names", "list the tasks"),
     "models": ("labs.names", "list the models"),
     "strategies": ("labs.names", "list the strategies"),
+    "scorers": ("labs.names", "list the scorers"),
     "train": ("labs.train", "train reward and process models"),
     "pretrain": ("labs.pretrain", "train an embedded model from nothing"),
 }

@@ -1,4 +1,4 @@
-"""`reasonlab tasks|models|strategies`: what there is, one line each."""
+"""`reasonlab tasks|models|strategies|scorers`: what there is, one line each."""
 
 from __future__ import annotations
 
@@ -44,7 +44,19 @@ def strategies() -> Mapping[str, str]:
     return {name: first_line(strategy) for name, strategy in STRATEGIES.items()}
 
 
-LISTS = {"tasks": tasks, "models": models, "strategies": strategies}
+def scorers() -> Mapping[str, str]:
+    """Every scorer with its options: what rates traces, to be named as a strategy's `scorer`."""
+    from search import SCORERS
+
+    found = {}
+    for name, make in SCORERS.items():
+        options = [str(p).split(": ")[0] + ("" if p.default is p.empty else f"={p.default}")
+                   for p in list(inspect.signature(make).parameters.values())[1:]]  # fmt: skip
+        found[name + (f"({', '.join(options)})" if options else "")] = first_line(make)
+    return found
+
+
+LISTS = {"tasks": tasks, "models": models, "strategies": strategies, "scorers": scorers}
 
 
 def run(argv: list[str]) -> int:
