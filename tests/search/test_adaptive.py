@@ -217,6 +217,19 @@ def test_a_run_holds_the_plan_itself(tmp_path):
         compare(f"adaptive({path})", TASK, Scripted(), [40], out=tmp_path / "run", resume=True)
 
 
+@pytest.mark.parametrize("text", ["self-consistency", "deep-conf(online=true)", "best-first"])
+def test_a_problem_that_was_cut_short_repeats_no_logged_call(tmp_path, text):
+    arm = {"adaptive": Adaptive(Plan.only(Option(text, 150), probes=2))}
+    first = compare(arm, TASK, Scripted(0.7), [200], out=tmp_path, progress=False)
+    log = tmp_path / "events.jsonl"
+    lines = [line for line in log.read_text().splitlines(True) if '"kind":"response"' in line]
+    assert lines
+    log.write_text("".join(lines))  # every answer came, no problem was settled
+    model = Scripted(0.7)
+    again = compare(arm, TASK, model, [200], out=tmp_path, resume=True, progress=False)
+    assert model.calls == 0 and again.facts() == first.facts()
+
+
 # -- fitting ------------------------------------------------------------------------------
 
 
