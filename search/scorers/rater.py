@@ -16,6 +16,8 @@ from search.scorers.asking import in_waves, judge_of, question_of, said, turn
 
 Pair = tuple[int, int]
 
+WON = {"first": 1.0, "tie": 0.5, "second": 0.0}
+
 
 @dataclass(frozen=True)
 class Rater:
@@ -25,7 +27,7 @@ class Rater:
     traces, each with each in both orders; the score is the share of comparisons won, ties at half:
     n (n - 1) calls, so give the strategy its n. `model` is a name or a model (None: the one that
     writes the traces); it has to follow instructions in English. `tokens` caps a reply; what is
-    replied is charged as generated.
+    replied is charged as generated. Ratings and reasons are events of the run log.
     """
 
     kind: Literal["point", "pair"] = "point"
@@ -82,7 +84,9 @@ class Rater:
 
         async def rate(trace: Trace) -> float | None:
             partial = trace.finish != "eos"
-            return (await rater.rate(question, trace.text, partial=partial)).unit
+            rating = await rater.rate(question, trace.text, partial=partial)
+            ctx.events("rating", trace=trace.seed, score=rating.score, reason=rating.reason)
+            return rating.unit
 
         return await in_waves(traces, rate, ctx, tokens=self.tokens)
 
@@ -94,8 +98,10 @@ class Rater:
 
         async def compare(pair: Pair) -> float | None:
             first, second = (traces[i].text for i in pair)
-            winner = (await rater.compare(question, first, second)).winner
-            return None if winner is None else {"first": 1.0, "tie": 0.5, "second": 0.0}[winner]
+            found = await rater.compare(question, first, second)
+            seeds = [traces[i].seed for i in pair]
+            ctx.events("preference", traces=seeds, said=list(found.said), reasons=found.reasons)
+            return None if found.winner is None else WON[found.winner]
 
         won = await in_waves(pairs, compare, ctx, tokens=2 * self.tokens)
         points: list[list[float]] = [[] for _ in traces]

@@ -141,6 +141,8 @@ def test_what_a_rater_says_is_logged_and_not_asked_again(tmp_path: Path):
     assert asked == 2 * len(TASK.problems)
     said = [e for e in read_events(tmp_path) if e["kind"] == "response"]
     assert sum("Score: 4" in str(e["answer"]) for e in said) == asked
+    told = [e["data"] for e in read_events(tmp_path) if e["kind"] == "event"]
+    assert [e["score"] for e in told] == [4] * asked
     events = tmp_path / "events.jsonl"
     lines = events.read_text().splitlines(True)
     events.write_text("".join(line for line in lines if '"kind":"cell"' not in line))
