@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -26,11 +27,10 @@ from reasoning import load_model
 from reasoning.core import Context, LanguageModel, Scorer, SeedPath, Trace
 from reasoning.ledger import Ledger
 from reasoning.loop import run
-from search.sampler import draw
+from search.best_first import BestFirst
 from search.scorers import resolve
-from search.scorers.aggregate import beginnings
-from search.single import ChainOfThought
 from search.table import Table
+from search.tree.grow import Grower
 
 SETTINGS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("expressions", {"ops": 6}), ("expressions", {"ops": 8}),
@@ -44,16 +44,21 @@ Rows = list[tuple[Problem, tuple[list[Trace], list[Trace]]]]  # finished traces,
 
 
 async def traces(task: Task, model: LanguageModel, samples: int) -> Rows:
-    """The finished traces of every problem and what stood after each of their steps."""
-    asking = ChainOfThought(temperature=0.8)
+    """Chains of every problem, written step by step: the finished traces, and each beginning."""
 
     async def one(problem: Problem) -> tuple[Problem, tuple[list[Trace], list[Trace]]]:
         ctx = Context(task, model, Ledger(), SeedPath(0, (problem.id,)))
-        prompt, sampling = asking.prompt(problem, ctx), asking.sampling(ctx)
-        drawn = await draw(prompt, sampling, problem, ctx, range(samples))
-        done = [trace for trace in drawn if trace.answer is not None]
-        parts = [part for trace in done for part in beginnings(trace, task.boundary)[:-1]]
-        return problem, (done, parts)
+        grower = Grower(BestFirst(), problem, ctx, scorer=None, merge=False)
+        [front] = await grower.expand([(grower.tree.root, samples)])
+        while front := [node for node in front if not node.closed]:
+            made = await grower.expand([(node, 1) for node in front])
+            front = list(chain.from_iterable(made))
+        tree = grower.tree
+        parts = [node for node in tree.nodes[1:] if not node.over]
+        return problem, (
+            [tree.trace(node) for node in tree.finished()],
+            [tree.trace(node) for node in parts],
+        )
 
     return list(await asyncio.gather(*map(one, task.problems)))
 
