@@ -8,7 +8,7 @@ state the best child has its parent's value (Bellman 1957), so nothing better is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from math import inf, log
 
@@ -23,8 +23,11 @@ SLACK = 0.05
 UNSURE = 0.5
 """What stands for the rating of the prompt, which has none (scores 0..1)."""
 
-FALLEN = ("length", "budget", "no answer")
+FALLEN = ("length", "budget", "no answer", "exhausted")
 """Reasons for being closed after which a node is no candidate."""
+
+LAST = 3
+"""So many times the usual number of children is drawn where none was found that scores above 0."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,12 @@ class Rating:
         if node.score is None:
             return -inf
         return node.score / max(1, node.total) ** self.length if self.log else node.score
+
+    def hopeless(self, nodes: Iterable[Node]) -> bool:
+        """Whether all nodes are unfinished and score 0, which says that none can succeed."""
+        if self.log:
+            return False
+        return all(not n.over and n.score is not None and n.score <= 0 for n in nodes)
 
     def good(self, child: Node, parent: Node) -> bool:
         """Whether the child is about as good as its parent, or better."""
@@ -119,6 +128,8 @@ def _asked(
     if not frugal:
         return [(brood, parent, most_of[parent.id]) for parent in brood.parents]
     able = [p for p in brood.parents if not p.closed]
+    if brood.drawn and rating.hopeless(brood.candidates.values()):
+        most_of = {parent: LAST * count for parent, count in most_of.items()}
     wanted = brood.places - len(brood.good)
     if brood.drawn:
         able = [p for p in able if novelty(grower.tree, p) >= STALE]

@@ -19,6 +19,7 @@ from reasoning.core import Context, Solution
 from search.scorers import resolve
 from search.tree.grow import Grower
 from search.tree.node import Node
+from search.tree.novelty import close_exhausted
 from search.tree.settings import TreeSampler
 
 
@@ -107,7 +108,9 @@ class RoundSampler(StoppingSampler):
         widths: list[int] = []
         while not watch.over() and (most is None or len(widths) < most):
             width, before = width_of(ctx, widest, widths), ctx.ledger.spent.tokens
+            first = len(grower.tree)
             await search(grower, watch, width, len(widths))
+            close_exhausted(grower.tree, first)
             widths.append(width)
             if ctx.ledger.spent.tokens == before:
                 break  # what costs nothing would go on for ever
