@@ -8,7 +8,7 @@ state the best child has its parent's value (Bellman 1957), so nothing better is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import inf, log
 
@@ -54,9 +54,9 @@ class Rating:
             return -inf
         return node.score / max(1, node.total) ** self.length if self.log else node.score
 
-    def hopeless(self, nodes: Iterable[Node]) -> bool:
-        """Whether all nodes are unfinished and score 0, which says that none can succeed."""
-        if self.log:
+    def hopeless(self, nodes: Sequence[Node]) -> bool:
+        """Whether there are nodes, all unfinished and of score 0: none is said to succeed."""
+        if self.log or not nodes:
             return False
         return all(not n.over and n.score is not None and n.score <= 0 for n in nodes)
 
@@ -89,7 +89,7 @@ async def offspring(
 ) -> None:  # fmt: skip
     """Draw the children of each brood: `most` after every parent, or, if `frugal`, one, and then
     more, `most` at the most, while there are fewer good candidates than places. The prompt has
-    `most` for every place.
+    `most` for every place; where all candidates are hopeless there are LAST times as many.
 
     A child of an equal state stands for the node that was first in it. Nodes in `seen` are no
     candidates; candidates are added to it. `over()` ends the drawing.
@@ -128,7 +128,7 @@ def _asked(
     if not frugal:
         return [(brood, parent, most_of[parent.id]) for parent in brood.parents]
     able = [p for p in brood.parents if not p.closed]
-    if brood.drawn and rating.hopeless(brood.candidates.values()):
+    if brood.drawn and rating.hopeless([*brood.candidates.values()]):
         most_of = {parent: LAST * count for parent, count in most_of.items()}
     wanted = brood.places - len(brood.good)
     if brood.drawn:

@@ -1,3 +1,4 @@
+import math
 import random
 
 import pytest
@@ -199,6 +200,28 @@ def test_a_pruned_state_that_is_reached_again_is_continued():
     strategy = BeamSearch(1, 2, frugal=False, rounds=2, scorer=Table(scores))
     solution, _ = solve(strategy, Listed(table), task=task)
     assert "yes" in {n.answer for n in solution.tree.finished()}
+
+
+def test_what_has_been_followed_to_its_only_end_takes_no_place_in_a_later_round():
+    sure, unsure = math.log(0.99) / 4, -1.0
+    task = Words("words", (PROBLEM,), sorts=True)
+    table = {"": [("a\n", unsure), ("a\n", unsure), ("b\n", unsure)],
+             "a\n": [("=no", sure)], "b\n": [("=yes", sure)]}  # fmt: skip
+    strategy = BeamSearch(1, 2, rounds=2, scorer=Table({}, otherwise=0.5))
+    solution, _ = solve(strategy, Listed(table), task=task)
+    assert drawn(solution) == ["a\n", "a\n=no", "a\n", "b\n", "b\n=yes"]
+    assert solution.tree.nodes[1].closed == "exhausted"
+
+
+def test_a_level_without_a_live_candidate_is_drawn_again_but_not_for_ever():
+    table = {"": [f"{mark}\n" for mark in "abcdefgh"], "e\n": ["=yes"]}
+    alive = Table({"e\n": 1.0, "e\n=yes": 1.0})
+    assert solve(BeamSearch(1, 2, scorer=alive), Listed(table))[0].answer == "yes"
+    dead, ledger = solve(BeamSearch(1, 2, scorer=Table({})), Listed(table))
+    assert drawn(dead)[:7] == ["a\n", "b\n", "c\n", "d\n", "e\n", "f\n", "a\n=no"]
+    assert len(ledger.rows) == 7
+    half = Table({}, otherwise=0.1)  # a low score is not a dead one
+    assert len(solve(BeamSearch(1, 2, scorer=half), Listed(table))[0].tree.root.children) == 2
 
 
 @pytest.mark.parametrize(
