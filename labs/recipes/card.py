@@ -28,8 +28,9 @@ READS = {
     " `23*47+188<think>[23*47]`; behind one stands the result, `=1081` and the end of the line: the"
     " calculator's under the strategy `tool-use`, else a guess of its own. The loss was on all that"
     " the model writes; results were learned in a fifth of such chains only (`results written`), so"
-    " that it can go on without a calculator. No token is new: brackets, `=` and numbers are those"
-    " of `tiny`.",
+    " that it can go on without a calculator. A sum of two numbers such as `347+589<think>` reads"
+    " as an expression and is called, not added by columns. No token is new: brackets, `=` and"
+    " numbers are those of `tiny`.",
 }
 """What a model of each mixture reads."""
 

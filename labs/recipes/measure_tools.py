@@ -20,7 +20,9 @@ from reasoning.core import LanguageModel
 from search import ChainOfThought, SelfConsistency, ToolUse, compare
 from search.cell import Cell
 
-LARGE = {"leaf": 99, "most": 9999}
+SIZES = ((2, 99), (3, 99), (4, 99), (5, 99), (3, 999))
+"""Operations, and the greatest number in the question."""
+
 BUDGETS = (64, 128, 256)
 CALLED, OWN, OTHER = "calculator", "results of its own", "tiny"
 
@@ -28,9 +30,8 @@ CALLED, OWN, OTHER = "calculator", "results of its own", "tiny"
 def greedy(model: LanguageModel, n: int) -> list[Row]:
     """One greedy chain: accuracy, generated tokens, and calls of the calculator."""
     rows = []
-    for ops in (2, 3, 4, 5):
-        options: dict[str, Any] = {"ops": ops, **LARGE}
-        task = load_task("expressions", n=n, **options)
+    for options in ({"ops": ops, "leaf": leaf, "most": 9999} for ops, leaf in SIZES):
+        task = load_task("expressions", n=n, **options)  # type: ignore[arg-type]
         called = _cells(ToolUse(), task, model, 256)
         arms = {
             CALLED: called,
@@ -48,8 +49,7 @@ def greedy(model: LanguageModel, n: int) -> list[Row]:
 
 def equal_tokens(model: LanguageModel, n: int) -> list[Row]:
     """Majority of the samples that a budget of generated tokens pays, and the gain in pairs."""
-    options: dict[str, Any] = {"ops": (3, 5), **LARGE}
-    task = load_task("expressions", n=n, **options)
+    task = load_task("expressions", n=n, ops=(3, 5), leaf=99, most=9999)
     rows = []
     for budget in BUDGETS:
         arms = {
@@ -65,6 +65,17 @@ def equal_tokens(model: LanguageModel, n: int) -> list[Row]:
             gain = paired_bootstrap(right[CALLED], right[name], np.random.default_rng(0))
             what = f"{setting}, {CALLED} against {name}"
             rows.append(Row("gain in pairs", what, gain.value, gain.low, gain.high, n))
+    return rows
+
+
+def sums(model: LanguageModel, n: int) -> list[Row]:
+    """Sums of two numbers look like expressions, and are called; longer ones go by columns."""
+    rows = []
+    for options in ({"terms": 2, "digits": 3}, {"terms": 3, "digits": 4}):
+        task = load_task("chain-sum", n=n, **options)  # type: ignore[arg-type]
+        for name, arm in ((CALLED, ToolUse()), (OWN, ChainOfThought())):
+            right = [cell.correct for cell in _cells(arm, task, model, 256)]
+            rows.append(share("greedy chain", f"{named('chain-sum', options)}, {name}", right))
     return rows
 
 
@@ -88,6 +99,7 @@ def _calls(cell: Cell) -> float:
 PARTS: dict[str, Callable[[LanguageModel, int], list[Row]]] = {
     "One greedy chain": greedy,
     "Equal generated tokens": equal_tokens,
+    "Sums": sums,
     "What it keeps of tiny": chain_against_direct,
 }
 

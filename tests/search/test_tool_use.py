@@ -450,14 +450,15 @@ def test_without_a_sandbox_python_is_refused_before_the_first_call(monkeypatch) 
 # -- the log ---------------------------------------------------------------------------
 
 
-def test_a_killed_run_goes_on_without_asking_model_or_tool_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rows", [9, 31])
+def test_a_killed_run_goes_on_without_asking_model_or_tool_again(tmp_path: Path, rows: int) -> None:
     program = (
         f"import sys; sys.path[:0] = [{str(HERE)!r}, {str(HERE.parents[1])!r}]\n"
         "import os\nfrom pathlib import Path\n"
         "import tool_toys as t\n"
         "from search import compare\n"
         "from reasoning.runlog import RunLog\n"
-        "append, left = RunLog.append, [20]\n"
+        f"append, left = RunLog.append, [{rows}]\n"
         "def dying(self, kind, **data):\n"
         "    append(self, kind, **data)\n"
         "    left[0] -= 1\n"
@@ -469,7 +470,7 @@ def test_a_killed_run_goes_on_without_asking_model_or_tool_again(tmp_path: Path)
     assert done.returncode == -9, done.stderr
     events = [e for e in read_events(tmp_path / "run") if e["kind"] == "response"]
     before = {e["answer"][0]["text"] for e in events if not e["reserved"]}
-    assert len(before) >= 6
+    assert before
     asked, rolled = ((tmp_path / name).read_text() for name in ("asked", "rolled"))
     report = compare(**rolling(tmp_path, resume=True))
     told = {
