@@ -1,9 +1,14 @@
-"""ProcessModel: a token-classification model that rates the steps of a text, for all callers.
+"""ProcessModel: a model that rates the steps of a text, for all callers.
 
 A process reward model (Lightman et al. 2023, "Let's verify step by step") reads a question and the
 steps after it and tells after each the probability that it is good. It is causal, so what it says
 of a step does not depend on what follows, and a beginning that was read once is not read again.
 Readings of many problems wait together and go through the model in one batch.
+
+Two kinds of weights are read. A token-classification model tells "good" at the last token of a
+step. A causal model with a `rating` (a, b) in its configuration tells sigmoid(a + b log p(step)):
+the likelihood of the step as an energy, trained until likely means good (a process reward out of
+likelihoods, as in Yuan et al. 2024, arXiv:2412.01981, here without a reference model).
 """
 
 from __future__ import annotations
@@ -11,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from hashlib import blake2b
+from math import exp
 from pathlib import Path
 from typing import Any, Literal
 
@@ -41,9 +47,10 @@ class ProcessModel:
     def __init__(
         self, name: str, loop: Loop, encoder: Encoder, *, max_positions: int,
         flops_per_token: float, path: Literal["fused", "plain"] = "fused",
-        identity: Mapping[str, Any] | None = None,
+        rating: tuple[float, float] | None = None, identity: Mapping[str, Any] | None = None,
     ) -> None:  # fmt: skip
         self.name, self.dialect, self.path = name, encoder.dialect, path
+        self.rating = rating
         self.max_positions, self.flops_per_token = max_positions, flops_per_token
         self._loop, self._encoder, self._identity = loop, encoder, dict(identity or {})
         self._ids: dict[str, tuple[int, ...]] = {}
@@ -75,7 +82,8 @@ class ProcessModel:
                 )
             ends = [sum(map(len, parts[: at + 1])) for at in range(len(parts))]
             start = ends[first - 1] if first else 0
-            spans.append([end - 1 - start for end in ends[first:]])
+            spans.append([(end - len(part), end, start) for end, part in
+                          zip(ends[first:], parts[first:], strict=True)])  # fmt: skip
             reused = max((at for at in range(1, len(pieces) + 1) if pieces[:at] in paid),
                          default=0)  # fmt: skip
             fresh = len(ids) - max(start, ends[reused - 1] if reused else 0)
@@ -93,7 +101,7 @@ class ProcessModel:
         results = await settled(grants, requests, self._read, lambda scored: Usage())
         return [
             None if grant is not None and grant.empty
-            else [_at(result, end) for end in span]
+            else [self._rated(result, *places) for places in span]
             for grant, result, span in zip(grants, results, spans, strict=True)
         ]  # fmt: skip
 
@@ -112,7 +120,20 @@ class ProcessModel:
 
     def _read(self, request: tuple[Sequence[int], int]) -> Future[Scored]:
         ids, start = request
-        return self._loop.score(ids, start + 1)
+        # a likelihood needs a token before; a class is told from `start` on
+        return self._loop.score(ids, start + 1 if self.rating is None else max(start, 1))
+
+    def _rated(self, scored: Scored | None, begin: int, end: int, start: int) -> float:
+        """The rating of the piece of tokens `begin`..`end` of a text that was read from `start` on;
+        0.5 where there is not even a token to rate."""
+        if scored is None or end == begin:
+            return 0.5
+        if self.rating is None:
+            return scored.logprobs[end - 1 - start]
+        first = max(start, 1)
+        shift, slope = self.rating
+        known = sum(scored.logprobs[max(begin, first) - first : end - first])
+        return 1.0 / (1.0 + exp(-(shift + slope * known)))
 
     def _encoded(self, piece: str) -> tuple[int, ...]:
         """A piece's ids: each piece is encoded by itself, in training as in use."""
@@ -122,11 +143,6 @@ class ProcessModel:
                 self._ids.clear()
             found = self._ids[piece] = tuple(self._encoder.after(piece))
         return found
-
-
-def _at(scored: Scored | None, end: int) -> float:
-    """The rating at a position; 0.5 where there is not even a token to rate."""
-    return scored.logprobs[end] if scored is not None and end >= 0 else 0.5
 
 
 def rate_key(pieces: Pieces) -> str:

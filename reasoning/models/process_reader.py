@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from evaluators.errors import BadInput
 from reasoning.models.decoding.batched import free_bytes, positions_of
 from reasoning.models.decoding.fused import CHUNK, FusedStepper
 from reasoning.models.decoding.loop import DecodeLoop
+from reasoning.models.decoding.packed import unsupported
 from reasoning.models.decoding.prefix import Place
 from reasoning.models.decoding.route import FUSED_PARAMETERS
 from reasoning.models.decoding.stops import TokenBytes
@@ -27,6 +28,7 @@ from reasoning.models.weights import (
     device_of,
     first_line,
     located,
+    multiplied,
     one_of,
     quiet,
     weights_id,
@@ -39,9 +41,9 @@ GOOD = 1
 class FusedReader(FusedStepper):
     """The fused kernels with the difference of the two labels in the place of the vocabulary."""
 
-    def __init__(self, model: Any) -> None:
-        shell, self._bias = _as_causal(model)
+    def __init__(self, shell: Any, bias: float) -> None:
         super().__init__(shell, max_rows=4)
+        self._bias = bias
 
     def score(
         self, sequences: Sequence[Sequence[int]], starts: Sequence[int]
@@ -82,11 +84,13 @@ class FusedReader(FusedStepper):
 
 
 class PlainReader:
-    """Any ForTokenClassification model of transformers: texts of one wave padded on the right,
-    where a causal model needs no mask. Nothing is cached."""
+    """Any model of transformers: texts of one wave padded on the right, where a causal model needs
+    no mask. Nothing is cached. With `causal` it gives log-probabilities of the tokens from `start`
+    on, else P(good) at the positions from `start` - 1 on."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, causal: bool = False) -> None:
         self.model, self.eos_ids, self.max_rows = model, frozenset[int](), 1
+        self._causal = causal
         self.max_positions = positions_of(model.config)
         embedding = model.get_input_embeddings().weight
         self.device, self.vocabulary = embedding.device, embedding.shape[0]
@@ -109,14 +113,20 @@ class PlainReader:
             for row, text in enumerate(part):
                 ids[row, : len(text)] = torch.tensor(list(text))
             logits = self.model(input_ids=ids.to(self.device), use_cache=False).logits.float()
-            good = torch.softmax(logits, dim=-1)[..., GOOD].double().cpu()
+            told = torch.log_softmax(logits, dim=-1)
+            if self._causal:
+                told = told[:, :-1].gather(2, ids[:, 1:, None].to(self.device))[..., 0].cpu()
+            else:
+                told = told[..., GOOD].exp().double().cpu()
             for row, text in enumerate(part):
-                values.append(good[row, starts[at + row] - 1 : len(text)].tolist())
+                last = len(text) - self._causal
+                values.append(told[row, starts[at + row] - 1 : last].tolist())
         return values, [0] * len(values)
 
 
 def open_process(name: str, place: str, device: str, dtype: str) -> ProcessModel:
-    """Load a ForTokenClassification model of two labels. Raises BadInput."""
+    """Load a ForTokenClassification model of two labels, or a causal model with a rating in its
+    configuration (`reasonlab_rating`). Raises BadInput."""
     import transformers
 
     one_of("dtype", dtype, DTYPES)
@@ -125,12 +135,31 @@ def open_process(name: str, place: str, device: str, dtype: str) -> ProcessModel
     wanted = "float32" if dtype == "auto" and target.type == "cpu" else dtype
     with quiet():
         try:
-            words = transformers.AutoTokenizer.from_pretrained(**source)
+            config = transformers.AutoConfig.from_pretrained(**source)
+            rating = getattr(config, "reasonlab_rating", None)
             made: Any = transformers.AutoModelForTokenClassification
+            made = made if rating is None else transformers.AutoModelForCausalLM
+            words = transformers.AutoTokenizer.from_pretrained(**source)
             model, report = made.from_pretrained(**source, dtype=wanted, output_loading_info=True)
         except (OSError, ValueError, ImportError) as error:
             raise BadInput(f"process model {name} cannot be loaded: {first_line(error)}") from error
-    if any("score" in key or "classifier" in key for key in report["missing_keys"]):
+    model = model.to(target).eval().requires_grad_(False)
+    if rating is None:
+        _refuse_headless(name, model, report["missing_keys"])
+    reader, path = _reader(model, rating is not None)
+    dialect = getattr(model.config, "reasonlab_dialect", "plain")
+    encoder = Encoder(words, "compact" if dialect == "compact" else "plain", name)
+    return ProcessModel(
+        name, DecodeLoop(reader, TokenBytes(words)), encoder,
+        max_positions=reader.max_positions, path=path, flops_per_token=2.0 * multiplied(model),
+        rating=None if rating is None else (float(rating[0]), float(rating[1])),
+        identity={"weights": weights_id(place, None), "device": str(target),
+                  "dtype": str(model.dtype).removeprefix("torch.")},
+    )  # fmt: skip
+
+
+def _refuse_headless(name: str, model: Any, missing: Sequence[str]) -> None:
+    if any("score" in key or "classifier" in key for key in missing):
         raise BadInput(
             f"{name} has no trained head for its steps: it is no process model; train one with"
             " `reasonlab train reward --kind process`"
@@ -140,22 +169,19 @@ def open_process(name: str, place: str, device: str, dtype: str) -> ProcessModel
             f"{name} tells {model.config.num_labels} labels apart; a process model has two, bad and"
             " good in this order"
         )
-    model = model.to(target).eval().requires_grad_(False)
-    dialect = getattr(model.config, "reasonlab_dialect", "plain")
-    encoder = Encoder(words, "compact" if dialect == "compact" else "plain", name)
-    small = model.num_parameters() <= FUSED_PARAMETERS and target.type == "cpu"
-    fused = small and type(model).__name__ == "Qwen3ForTokenClassification" and (
-        model.dtype == torch.float32 and model.config.hidden_act == "silu"
-    )  # fmt: skip
-    reader: Any = FusedReader(model) if fused else PlainReader(model)
-    embedding = model.get_input_embeddings().weight.numel()
-    return ProcessModel(
-        name, DecodeLoop(reader, TokenBytes(words)), encoder,
-        max_positions=reader.max_positions, path="fused" if fused else "plain",
-        flops_per_token=2.0 * (model.num_parameters() - embedding),
-        identity={"weights": weights_id(place, None), "device": str(target),
-                  "dtype": str(model.dtype).removeprefix("torch.")},
-    )  # fmt: skip
+
+
+def _reader(model: Any, causal: bool) -> tuple[Any, Literal["fused", "plain"]]:
+    """What computes the model, and its name."""
+    on_cpu = next(model.parameters()).device.type == "cpu"
+    if on_cpu and model.num_parameters() <= FUSED_PARAMETERS and model.dtype == torch.float32:
+        if causal and unsupported(model) is None:
+            return FusedStepper(model, max_rows=4), "fused"
+        if type(model).__name__ == "Qwen3ForTokenClassification":
+            shell, bias = _as_causal(model)
+            if unsupported(shell) is None:
+                return FusedReader(shell, bias), "fused"
+    return PlainReader(model, causal), "plain"
 
 
 def _as_causal(model: Any) -> tuple[Any, float]:
@@ -171,4 +197,6 @@ def _as_causal(model: Any) -> tuple[Any, float]:
     with torch.no_grad():
         shell.lm_head.weight.zero_()
         shell.lm_head.weight[0] = weight[GOOD] - weight[1 - GOOD]
-    return shell.float().eval(), 0.0 if bias is None else float((bias[GOOD] - bias[1 - GOOD]).detach())
+    return shell.float().eval(), 0.0 if bias is None else float(
+        (bias[GOOD] - bias[1 - GOOD]).detach()
+    )

@@ -83,3 +83,22 @@ def saved(model: Any, words: Any, folder: Path, settings: dict[str, Any], log: R
     told = {**settings, "versions": versions(), "curve": curve[:: max(1, len(curve) // 60)]}
     (place / RECORD).write_text(json.dumps(told, indent=1) + "\n", "utf-8")
     return place
+
+
+def arguments(kind: Any, folder: Path, steps: int, recipe: Any, **more: Any) -> Any:
+    """Trainer arguments for this machine: on a CPU no bf16."""
+    on_cpu = not torch.cuda.is_available()
+    return kind(
+        output_dir=str(folder / "checkpoints"), max_steps=steps, seed=recipe.seed,
+        max_grad_norm=1.0, use_cpu=on_cpu, bf16=not on_cpu, report_to=[],
+        logging_steps=min(10, steps), save_strategy="steps", save_steps=recipe.save_every,
+        save_total_limit=1, disable_tqdm=True, dataloader_pin_memory=False, **more,
+    )  # fmt: skip
+
+
+def shape(steps: int, warmup: int, decay: float) -> Callable[[int], float]:
+    """The learning rate's factor at a step: up, level, down to nothing."""
+    begin = steps * (1 - decay)
+    return lambda step: min(
+        1.0, (step + 1) / max(1, warmup), (steps - step) / max(1.0, steps - begin)
+    )

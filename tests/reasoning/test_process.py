@@ -21,7 +21,7 @@ from reasoning.models.decoding.loop import DecodeLoop
 from reasoning.models.decoding.stops import TokenBytes
 from reasoning.models.encode import Encoder
 from reasoning.models.process import ProcessModel, load_process_model
-from reasoning.models.process_reader import FusedReader, PlainReader
+from reasoning.models.process_reader import FusedReader, PlainReader, _as_causal
 from reasoning.models.tiny import tokenizer
 from reasoning.runlog import RunLog, read_events
 
@@ -53,7 +53,7 @@ def network():
 
 def opened(network, kind=FusedReader):
     model, words = network
-    reader = kind(model)
+    reader = kind(*_as_causal(model)) if kind is FusedReader else kind(model)
     return ProcessModel(
         "prm", DecodeLoop(reader, TokenBytes(words)), Encoder(words, "compact", "prm"),
         max_positions=reader.max_positions, flops_per_token=2.0,
