@@ -42,11 +42,13 @@ def _step_verifier(task: Task) -> StepVerifier:
 
 
 def _exact(task: Task) -> Any:
+    """Whether what stands can still be brought to a right answer: an oracle."""
     require_value(task)
     return ExactValue()
 
 
 def _graded(task: Task, auc: float = 0.8) -> Any:
+    """The exact value seen through noise, of a given AUC: an oracle."""
     require_value(task)
     return Graded(auc)
 
@@ -54,18 +56,22 @@ def _graded(task: Task, auc: float = 0.8) -> Any:
 def _process(
     task: Task, model: str = "tiny-prm", input: str = "trace", aggregate: str = "min"
 ) -> Any:
+    """What a process model says of a trace's steps."""
     return Processed(model, input, aggregate)  # type: ignore[arg-type]  # it checks them itself
 
 
 def _likelihood(task: Task, model: str | None = None) -> Any:
+    """The log-probability of the trace, under its writer or another model."""
     return Likelihood(model=None if model is None else opened(model))
 
 
 def _mean_likelihood(task: Task, model: str | None = None) -> Any:
+    """The log-probability of the trace per token."""
     return Likelihood(mean=True, model=None if model is None else opened(model))
 
 
 def _mixture(task: Task, *parts: str, rule: str = "sum", weights: str = "") -> Any:
+    """Several scorers as one: their weighted mean (sum), their product, or the least (min)."""
     try:
         given = tuple(map(float, weights.split()))
     except ValueError as error:
@@ -75,24 +81,39 @@ def _mixture(task: Task, *parts: str, rule: str = "sum", weights: str = "") -> A
 
 
 def _outcome(task: Task, model: str) -> Any:
+    """What an outcome model says of a finished trace."""
     return Outcome(model)
 
 
 def _rater(task: Task, kind: str = "point", model: str | None = None, tokens: int = 256) -> Any:
+    """A language model's rating, of each trace (point) or of each pair of them (pair)."""
     return Rater(kind, model, tokens=tokens)  # type: ignore[arg-type]  # it checks them itself
 
 
 def _self_evaluation(task: Task, model: str | None = None) -> Any:
+    """The probability that the model gives to its trace being right."""
     return SelfEvaluation(model)
 
 
 def _steps_checked(task: Task, rule: str = "share") -> Scorer:
+    """The share of steps that the step verifier accepts, or whether it rejects none (all)."""
     return StepsChecked(_step_verifier(task), rule)  # type: ignore[arg-type]  # it checks itself
 
 
 def _stepwise(task: Task, scorer: str, rule: str = "min") -> Any:
+    """The scores of all beginnings of a trace as one: min, product, mean or last."""
     refuse_whole(scorer, task)
     return Stepwise(resolve(scorer, task), rule)  # type: ignore[arg-type]  # it checks itself
+
+
+def _verifier(task: Task) -> Any:
+    """The score of the task's verifier."""
+    return Checked(task.verifier)
+
+
+def _vote(task: Task) -> Any:
+    """The share of the traces that answer alike."""
+    return Vote()
 
 
 SCORERS: dict[str, Callable[..., Any]] = {
@@ -107,8 +128,8 @@ SCORERS: dict[str, Callable[..., Any]] = {
     "self-evaluation": _self_evaluation,
     "step-verifier": _steps_checked,
     "stepwise": _stepwise,
-    "verifier": lambda task: Checked(task.verifier),
-    "vote": lambda task: Vote(),
+    "verifier": _verifier,
+    "vote": _vote,
 }
 """Name -> what makes the Scorer of a task, its further parameters being the scorer's options."""
 
