@@ -62,16 +62,34 @@ def gains(
     return found
 
 
+def places(
+    report: Report, scorers: Mapping[str, str], search: str = "best-first"
+) -> dict[str, float]:
+    """The quality of each scorer by label: of a graded one what it was made for, of another what
+    was measured on the steps of the search's trees. One whose trees hold no two states to compare
+    is left out."""
+    found = {}
+    for label, scorer in scorers.items():
+        if scorer.startswith("graded("):
+            found[label] = float(label.removeprefix("AUC "))
+            continue
+        steps = report.scorer_quality(f"{search}, {label}").steps
+        if steps is not None and steps.auc is not None:
+            found[label] = steps.auc.value
+    return found
+
+
 def draw_gains(
     found: Sequence[Gain], at: Mapping[str, float], search: str = "best-first",
     sampling: str = "best-of-n", caption: str = "",
 ) -> Chart:  # fmt: skip
     """Accuracy of both above, the gain below, with 95 % intervals, at each scorer's quality (`at`,
-    by label). A scorer that is not `graded` is named in the figure."""
+    by label: see `places`). A scorer that is not graded is named in the figure."""
     from search.plot import Chart
 
     figure = Chart(figsize=(7.2, 5.2), layout="constrained")
     above, below = figure.subplots(2, sharex=True, height_ratios=[3, 2])
+    found = [g for g in found if g.scorer in at]
     line = [g for g in sorted(found, key=lambda g: at[g.scorer]) if g.scorer.startswith("AUC")]
     own = [g for g in found if not g.scorer.startswith("AUC")]
     for name, colour, take in (

@@ -105,7 +105,7 @@ def picture(page: Any) -> Callable[[Any, str], bool]:
 
 def await_server(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
     """Wait until JupyterLab answers; fails with its log when it ends or does not start."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while time.monotonic() < deadline and server.poll() is None:
         try:
             urllib.request.urlopen(f"{address}/api", timeout=2).close()

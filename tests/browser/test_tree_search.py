@@ -175,7 +175,7 @@ def test_the_standalone_page_works_offline(page: Any, tmp_path: Path) -> None:
     page.locator('circle[data-k="1"]').focus()
     page.keyboard.press("Enter")  # folds
     assert page.locator("circle").count() == 4
-    assert page.locator("text.rl-fold").inner_text() == "+3"
+    assert page.locator("text.rl-fold").text_content() == "+3"
     page.keyboard.press("Enter")
     assert page.locator("circle").count() == 7
     page.keyboard.press("ArrowRight")
