@@ -15,13 +15,15 @@ from search.conformance.subject import NotApplicable, Subject, maze
 def optimum(subject: Subject) -> Iterator[Finding]:
     """With an exact judge it finds the best leaf within a known number of calls.
 
-    Over steps: 6 calls for each move at each level, the end being one more; over whole answers: as
-    many as there are leaves, which the model writes in turn, the best one last. Without a judge:
+    Over steps: 6 calls for each move at each level, the end being one more (where only ends are
+    judged, 4 for each leaf); over whole answers: as many as there are leaves, which the model
+    writes in turn, the best one last. Without a judge:
     three calls a level of each of six traces, of which four agree, or of the only one. Who stops
     sooner has to answer with the best that it has drawn, or with what most say.
     """
     habits = subject.habits
-    for process in (maze(2), maze(5)) if habits.steps else (maze(1), maze(2)):
+    blind = habits.judge is not None and not habits.partial
+    for process in (maze(1), maze(2)) if blind else (maze(2), maze(5)):
         bound = subject.expansions or _bound(process, subject)
         case = Case(process, writes=subject.writes, calls=bound)
         run = subject.run(case)
@@ -60,6 +62,7 @@ def values(subject: Subject) -> Iterator[Finding]:
     answers = [run.made.answer for run in runs]
     wanted = [process.end(first)[1:], process.end(second)[1:]]
     if answers == wanted:
+        yield from _ends_decide(subject)
         return
     early = [_stops_itself(run, bound) and _took_the_best(run, run.case.process, subject)
              for run in runs]  # fmt: skip
@@ -71,6 +74,20 @@ def values(subject: Subject) -> Iterator[Finding]:
         f"{answers[0]!r} and {answers[1]!r}",
         case,
     )
+
+
+def _ends_decide(subject: Subject) -> Iterator[Finding]:
+    """Where all unfinished traces look alike, the judgement of the finished ones decides."""
+    process = Process(3, "ab", {"101": 1.0}, likes="01")
+    case = Case(process, tokens=24 * process.length)
+    run = subject.run(case)
+    if run.made.answer is None or not _took_the_best(run, process, subject):
+        yield Finding(
+            "values",
+            "the answer 'bab', which is worth 1 and was drawn; every other is worth 0",
+            repr(run.made.answer),
+            case,
+        )
 
 
 def steering(subject: Subject) -> Iterator[Finding]:
@@ -132,7 +149,9 @@ def _bound(process: Process, subject: Subject) -> int:
     levels, habits = process.depth + 1, subject.habits
     if habits.judge is None:
         return 3 * levels * 6
-    return 6 * levels * process.branching if habits.steps else process.leaves
+    if habits.partial:
+        return 6 * levels * process.branching
+    return 4 * process.leaves if habits.steps else process.leaves
 
 
 def _worth(run: Run, process: Process) -> float:
