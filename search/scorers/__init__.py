@@ -54,10 +54,12 @@ def _graded(task: Task, auc: float = 0.8) -> Any:
 
 
 def _process(
-    task: Task, model: str = "tiny-prm", input: str = "trace", aggregate: str = "min"
-) -> Any:
+    task: Task, model: str = "tiny-prm", input: str = "trace", aggregate: str = "min",
+    sure: float = 1.0,
+) -> Any:  # fmt: skip
     """What a process model says of a trace's steps."""
-    return Processed(model, input, aggregate)  # type: ignore[arg-type]  # it checks them itself
+    made: Any = Processed  # it checks its settings itself
+    return made(model, input, aggregate, sure)
 
 
 def _likelihood(task: Task, model: str | None = None) -> Any:

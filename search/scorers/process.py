@@ -29,7 +29,8 @@ class Processed:
 
     `model` is a name for `load_process_model`, or a ProcessModel. With `input="trace"` it reads the
     question and the steps, and `aggregate` makes one number of the ratings of all steps (Lightman
-    et al. 2023, appendix F, take the product or the minimum). With `input="state"` it reads the
+    et al. 2023, appendix F, take the product or the minimum); a rating of `sure` or more counts as
+    1, lower ones in proportion, so that a search does not turn back for small doubts. With `input="state"` it reads the
     task's text of each state (`Task.state_text`); a step without one scores 0. What the model has
     read of a problem, it is not charged for again: a beginning, or an equal text.
     """
@@ -37,6 +38,7 @@ class Processed:
     model: str | ProcessModel = "tiny-prm"
     input: Literal["trace", "state"] = "trace"
     aggregate: Aggregate = "min"
+    sure: float = 1.0
     needs: frozenset[str] = frozenset()
     scale: ClassVar[Literal["unit", "log"]] = "unit"
     partial: ClassVar[bool] = True
@@ -50,6 +52,8 @@ class Processed:
             raise BadInput(f"a process model reads 'trace' or 'state', not {self.input!r}")
         if self.aggregate not in ("min", "product", "last"):
             raise BadInput(f"aggregate is min, product or last, not {self.aggregate!r}")
+        if not 0 < self.sure <= 1:
+            raise BadInput(f"sure lies above 0 and up to 1, not {self.sure}")
 
     @property
     def knows(self) -> Knows:
@@ -105,6 +109,7 @@ class Processed:
     def _one(self, ratings: Sequence[float]) -> float:
         if not ratings:
             return 1.0
+        ratings = [min(1.0, rating / self.sure) for rating in ratings]
         if self.aggregate == "last":
             return ratings[-1]
         return min(ratings) if self.aggregate == "min" else prod(ratings)
