@@ -90,7 +90,7 @@ def make(text: str, kind: str, known: Mapping[str, Callable[..., Any]], *given: 
     named: dict[str, Any] = {}
     for at, (key, word) in enumerate(options):
         if not key and rest is not None:
-            listed.append(value(word, str(rest.annotation), f"{name}: {word}"))
+            listed.append(value(word, _declared(rest), f"{name}: {word}"))
             continue
         if not key and at:
             raise BadInput(f"option {word!r} of {name} needs its name: name=value")
@@ -101,8 +101,16 @@ def make(text: str, kind: str, known: Mapping[str, Callable[..., Any]], *given: 
             raise UnknownName(f"option of {name}", key, taken)
         if key in named:
             raise BadInput(f"option {key!r} of {name} is given twice")
-        named[key] = value(word, str(taken[key].annotation), f"{name}: {key}")
+        named[key] = value(word, _declared(taken[key]), f"{name}: {key}")
     for key, parameter in taken.items():
         if key not in named and parameter.default is parameter.empty:
             raise BadInput(f"{kind} {name} needs {key}: {name}({key}=...)")
     return known[name](*given, *listed, **named)
+
+
+def _declared(parameter: inspect.Parameter) -> str:
+    """The type of a parameter as text: its annotation, or that of its default, or text."""
+    if parameter.annotation is not parameter.empty:
+        return str(parameter.annotation)
+    default = parameter.default
+    return "str | None" if default in (parameter.empty, None) else type(default).__name__

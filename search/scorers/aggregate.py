@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from math import prod
 from typing import Literal, get_args
 from weakref import WeakKeyDictionary
@@ -15,6 +16,7 @@ from reasoning.core import Context, Scorer, Step, Trace
 from reasoning.ledger import Ledger
 from search.sampler import pieces
 
+Place = tuple[str, bool, str]  # problem, whether the trace is finished, text
 Rule = Literal["min", "product", "mean", "last"]
 
 RULES: Mapping[str, Callable[[Sequence[float]], float]] = {
@@ -45,7 +47,7 @@ class Stepwise:
 
     scorer: Scorer
     rule: Rule = "min"
-    _memory: WeakKeyDictionary[Ledger, dict[str, float | None]] = field(
+    _memory: WeakKeyDictionary[Ledger, dict[Place, float | None]] = field(
         default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
     )
 
@@ -78,11 +80,13 @@ class Stepwise:
     ) -> list[float | None]:
         memory = self._memory.setdefault(ctx.ledger, {})
         cut = [beginnings(trace, ctx.task.boundary) for trace in traces]
-        new = {_name(part): part for parts in cut for part in parts if _name(part) not in memory}
+        places = [[(problem.id, part.finish == "eos", part.text) for part in row] for row in cut]
+        pairs = zip(chain.from_iterable(places), chain.from_iterable(cut), strict=True)
+        new = {place: part for place, part in pairs if place not in memory}
         if new:
             given = await self.scorer.score(problem, list(new.values()), ctx)
             memory.update(zip(new, given, strict=True))
-        return [self._one([memory[_name(part)] for part in parts]) for parts in cut]
+        return [self._one([memory[place] for place in row]) for row in places]
 
     def _one(self, scores: Sequence[float | None]) -> float | None:
         known = [score for score in scores if score is not None]
@@ -103,7 +107,3 @@ def beginnings(trace: Trace, boundary: str) -> list[Trace]:
 def charged(scorer: Scorer) -> bool:
     """Whether a scorer's scores cost tokens."""
     return bool(getattr(scorer, "charged", "score" in scorer.needs))
-
-
-def _name(trace: Trace) -> str:
-    return f"{trace.finish == 'eos'} {trace.text}"

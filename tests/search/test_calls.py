@@ -52,7 +52,10 @@ def many(task: str, *parts: str, rule: str = "sum") -> tuple:
     return task, parts, rule
 
 
-KNOWN = {"take": take, "many": many, "bare": lambda task: task}
+KNOWN = {
+    "take": take, "many": many, "bare": lambda task: task,
+    "plain": lambda task, n=2, name=None, *rest: (task, n, name, rest),
+}  # fmt: skip
 
 
 def test_options_reach_the_maker_by_its_parameters():
@@ -60,6 +63,7 @@ def test_options_reach_the_maker_by_its_parameters():
     assert make("take(mean=true)", "scorer", KNOWN, "t") == ("t", 0.8, True)
     assert make("many(a(b=1),c,rule=min)", "scorer", KNOWN, "t") == ("t", ("a(b=1)", "c"), "min")
     assert make("bare", "scorer", KNOWN, "t") == "t"
+    assert make("plain(n=3,name=x)", "scorer", KNOWN, "t") == ("t", 3, "x", ())
 
 
 @pytest.mark.parametrize(

@@ -174,6 +174,23 @@ def test_stepwise_scores_every_beginning_once():
     assert inner.asked == ["a\n", "a\nb\n", "a\nb\n=c", "a\nd\n"]
 
 
+def test_stepwise_does_not_take_one_problem_for_another():
+    scorer, ledger = Stepwise(resolve("step-verifier", TASK), "min"), Ledger()
+    one, two = TASK.problems[:2]
+    first = str(sum(one.fields["numbers"][:2])) + "\n"
+
+    async def work(problem):
+        total = str(sum(problem.fields["numbers"][:2])) + "\n"
+        part = Trace((Step(total, 1, "boundary"),), "boundary")
+        other = Trace((Step(first, 1, "boundary"),), "boundary")
+        ctx = Context(TASK, Scripted(), ledger, SeedPath(0))
+        return await scorer.score(problem, [part, other], ctx)
+
+    assert sum(one.fields["numbers"][:2]) != sum(two.fields["numbers"][:2])
+    assert asyncio.run(work(one)) == [1.0, 1.0]
+    assert asyncio.run(work(two)) == [1.0, 0.0]
+
+
 def test_stepwise_scores_a_trace_of_whole_text_as_one_of_steps():
     inner = resolve("step-verifier", TASK)
     text = "1\n2\n=2"
