@@ -21,7 +21,7 @@ def test_the_gaussian_posterior_is_that_of_the_textbook():
     beliefs = Beliefs("gaussian", 1)
     for reward in (0.2, 0.6, 1.0):
         beliefs.tell(0, reward)
-    mean, kappa, nu, tau2 = (float(x[0]) for x in beliefs.posterior())
+    mean, kappa, nu, tau2 = beliefs.posterior(0)
     # by hand: n 3, mean .6, sum of squares about it .32; 1*3/4*(0-.6)^2 = .27; (.1+.32+.27)/4
     assert (kappa, nu) == (4, 4)
     assert mean == pytest.approx(1.8 / 4)
@@ -32,19 +32,26 @@ def test_the_beta_posterior_counts_parts_of_successes():
     beliefs = Beliefs("beta", 1)
     for reward in (1.0, 0.25, 0.0):
         beliefs.tell(0, reward)
-    assert [float(x[0]) for x in beliefs.posterior()] == [1.75, 2.25]
+    assert beliefs.posterior(0) == (1.75, 2.25)
 
 
+@pytest.mark.parametrize("arms", [2, 40])  # one by one, and all together
 @pytest.mark.parametrize("kind", ["gaussian", "beta"])
-def test_draws_have_the_mean_of_the_posterior(kind):
-    rng, beliefs = np.random.Generator(np.random.Philox(key=1)), Beliefs(kind, 2)
+def test_draws_have_the_mean_and_the_spread_of_the_posterior(kind, arms):
+    rng, beliefs = np.random.Generator(np.random.Philox(key=1)), Beliefs(kind, arms)
     for reward in (0.9, 0.8, 1.0, 0.7, 0.9, 0.8):
         beliefs.tell(1, reward)
-    drawn = np.mean([beliefs.draw(rng) for _ in range(4000)], axis=0)
-    if kind == "gaussian":
-        assert drawn[1] == pytest.approx(5.1 / 7, abs=0.02)
+    drawn = np.array([beliefs.draw(rng) for _ in range(4000)])[:, :2]
+    if kind == "beta":
+        assert drawn.mean(axis=0) == pytest.approx([0.5, 5.6 / 7], abs=0.02)
+        # a b / (a + b)^2 / (a + b + 1)
+        assert drawn[:, 1].std() == pytest.approx((5.6 * 1.4 / 49 / 8) ** 0.5, abs=0.01)
     else:
-        assert drawn == pytest.approx([0.5, 5.6 / 7], abs=0.02)
+        # student's t: variance / weight * nu / (nu - 2)
+        mean, kappa, nu, tau2 = beliefs.posterior(1)
+        assert mean == pytest.approx(5.1 / 7)
+        assert drawn[:, 1].mean() == pytest.approx(mean, abs=0.02)
+        assert drawn[:, 1].std() == pytest.approx((tau2 / kappa * nu / (nu - 2)) ** 0.5, abs=0.02)
 
 
 @pytest.mark.parametrize("kind", ["gaussian", "beta"])
@@ -67,8 +74,9 @@ def test_arms_that_are_added_keep_what_the_others_have_seen():
     for arm in range(9):
         assert beliefs.add() == arm
         beliefs.tell(arm, float(arm % 2))
-    alpha, beta = beliefs.posterior()
-    assert alpha.tolist() == [0.5, 1.5] * 4 + [0.5] and (alpha + beta).tolist() == [2.0] * 9
+    assert [beliefs.posterior(arm) for arm in range(9)] == [(0.5, 1.5), (1.5, 0.5)] * 4 + [
+        (0.5, 1.5)
+    ]
 
 
 # -- the tree -----------------------------------------------------------------------------
