@@ -31,7 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "strategies": ("labs.names", "list the strategies"),
     "scorers": ("labs.names", "list the scorers"),
     "train": ("labs.train", "train reward and process models"),
-    "pretrain": ("labs.pretrain", "train an embedded model from nothing"),
+    "pretrain": ("labs.pretrain", "train an embedded model by its recipe"),
 }
 """Name -> module with `run(argv)`, one line of help."""
 
