@@ -5,7 +5,7 @@ several means; the same strategies at equal caps are what it is compared with, a
 (interpolated in the logarithm of the tokens), problems resampled in pairs. No arm knows anything
 but the model. Prints tables; nothing here is timed.
 
-    python benchmarks/adaptive.py [--train 300] [--problems 500] [--out runs/adaptive]
+    python benchmarks/adaptive.py [--train 240] [--probes 0] [--problems 500] [--out runs/adaptive]
 """
 
 from __future__ import annotations
@@ -22,14 +22,10 @@ from search import Adaptive, Report, compare, fit_adaptive
 from search.plan import Plan
 
 OPS = (2, 14)
-CAPS = (30, 60, 90, 120, 180, 240, 360)
-MEANS = (60, 90, 120, 180)
-UNIFORM = (
-    "self-consistency",
-    "best-of-n(scorer=mean-likelihood)",
-    "self-consistency(adaptive=0.9)",
-)
-CHOICE = UNIFORM[:2]
+CAPS = (40, 80, 160, 320)
+MOST = 640
+MEANS = (60, 80, 120)
+UNIFORM = ("self-consistency", "self-consistency(adaptive=0.9)")
 
 
 def measured(report: Report, arm: str, budget: str, problems: list[str]) -> np.ndarray:
@@ -59,11 +55,12 @@ def difference(mine: np.ndarray, others: np.ndarray) -> tuple[float, Interval]:
     return there, Interval(value, float(low), float(high))
 
 
-def plan_of(file: Path, train: int, model_name: str) -> Plan:
+def plan_of(file: Path, train: int, probes: int, model_name: str) -> Plan:
     """The plan in the file, fitted and saved where there is none."""
     if not file.exists():
         task = load_task("expressions", split="train", n=train, seed=77, ops=OPS)
-        fit = fit_adaptive(task, load_model(model_name), CHOICE, CAPS, probes=1, bins=5)
+        budgets = (*CAPS, MOST)
+        fit = fit_adaptive(task, load_model(model_name), UNIFORM, budgets, probes=probes)
         file.parent.mkdir(parents=True, exist_ok=True)
         fit.save(str(file))
     return Plan.load(file)
@@ -72,17 +69,18 @@ def plan_of(file: Path, train: int, model_name: str) -> Plan:
 def main() -> None:
     """Fit, follow, compare."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--train", type=int, default=300)
+    parser.add_argument("--train", type=int, default=240)
+    parser.add_argument("--probes", type=int, default=0)
     parser.add_argument("--problems", type=int, default=500)
     parser.add_argument("--model", default="tiny")
     parser.add_argument("--out", type=Path, default=Path("runs/adaptive"))
     given = parser.parse_args()
-    plan = plan_of(given.out / "plan.json", given.train, given.model)
+    plan = plan_of(given.out / "plan.json", given.train, given.probes, given.model)
     model = load_model(given.model)
     task = load_task("expressions", n=given.problems, ops=OPS)
     names = [problem.id for problem in task.problems]
     arms = {f"adaptive(mean={mean})": Adaptive(plan, mean) for mean in MEANS}
-    ours = compare(arms, task, model, [max(CAPS)], out=given.out / "ours", resume=True)
+    ours = compare(arms, task, model, [MOST], out=given.out / "ours", resume=True)
     same = compare(UNIFORM, task, model, CAPS, out=given.out / "same", resume=True)
     print(f"{ours.table()}\n\n{same.table()}\n\nAt equal mean tokens:")
     for arm in ours.arms:

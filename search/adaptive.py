@@ -36,7 +36,7 @@ class Adaptive(Sampler):
     probes: they serve as samples of strategies that ask alike.
     """
 
-    plan: str | Plan = "tiny"
+    plan: str | Plan = "tiny-expressions"
     mean: float | None = None
 
     def __post_init__(self) -> None:

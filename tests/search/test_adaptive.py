@@ -133,6 +133,15 @@ def test_a_plan_is_a_file_that_a_strategy_as_text_names(tmp_path):
         Adaptive(str(tmp_path / "nothing.json"))
 
 
+def test_the_plan_that_ships_gives_more_to_the_hard_ones():
+    plan = Adaptive().fitted
+    assert plan.made["model"] == "tiny"
+    predictor, options = plan.choose(80, None)
+    spent = [predictor.spent[b][plan.options.index(o)] for b, o in enumerate(options)]
+    assert len(spent) == 4 and spent[1] > spent[3]
+    assert sum(s * c for s, c in zip(predictor.shares, spent, strict=True)) <= 80
+
+
 # -- solving ------------------------------------------------------------------------------
 
 TASK = toy(20, length=6)
