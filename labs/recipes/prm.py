@@ -8,7 +8,7 @@ few states in which the way on is open. All labels are exact.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,9 @@ class Part:
     temperature: float = 1.0
 
 
+LIKELIHOOD = ProcessRecipe(head="likelihood", lr=3e-4, weight_decay=0.0, after_error=0.0)
+
+
 @dataclass(frozen=True)
 class PrmPlan:
     """The data of a process model and how it is trained. `walks` random walks for each count of
@@ -45,9 +48,9 @@ class PrmPlan:
         Part("countdown", (("numbers", 4),), 1000, 4),
         Part("countdown", (("numbers", 5),), 2000, 4),
     )
-    walks: tuple[tuple[int, int], ...] = ((4, 8000), (5, 12000))
+    walks: tuple[tuple[int, int], ...] = ((4, 3200), (5, 4800))
     seed: int = 1
-    recipe: ProcessRecipe = field(default_factory=ProcessRecipe)
+    recipe: ProcessRecipe = LIKELIHOOD
 
 
 PLANS: dict[str, PrmPlan] = {"tiny-prm": PrmPlan()}

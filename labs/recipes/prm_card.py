@@ -45,7 +45,7 @@ class Measured:
     bad: float
 
 
-def measure(model: ProcessModel, policy: LanguageModel, n: int = 200) -> list[Measured]:
+def measure(model: ProcessModel, policy: LanguageModel, n: int = 120) -> list[Measured]:
     """How well it tells good states from lost ones in traces that the policy samples on test
     problems (4 a problem at temperature 0.8): all states, and by depth."""
     found: list[Measured] = []
@@ -120,8 +120,9 @@ def page(name: str, training: Mapping[str, Any], rows: Sequence[Measured]) -> st
         "A process reward model: after each line of a chain it tells the probability that what"
         " stands can still be brought to a right answer. For `tiny`, on `expressions` and"
         " `countdown`, in the compact dialect.", "",
-        f"Token classification (bad, good) on the weights of `{training['parent']['place']}`"
-        f" ({training['parent']['weights']}), bf16, by `reasonlab train reward --recipe {name}`:"
+        f"The weights of `{training['parent']['place']}` ({training['parent']['weights']}), trained"
+        " until the likelihood of a line says whether it is good (see"
+        f" `reasoning/models/process.py`), bf16, by `reasonlab train reward --recipe {name}`:"
         f" {steps} steps of about {recipe['tokens_per_step']:,} tokens ({recipe['optimiser']},"
         f" rate {recipe['lr']}, seed {recipe['seed']}) on {data['rows']:,} texts of training"
         f" problems (hash {data['hash']}): traces that `tiny` sampled at temperature 1, and random"

@@ -29,10 +29,11 @@ class Processed:
 
     `model` is a name for `load_process_model`, or a ProcessModel. With `input="trace"` it reads the
     question and the steps, and `aggregate` makes one number of the ratings of all steps (Lightman
-    et al. 2023, appendix F, take the product or the minimum); a rating of `sure` or more counts as
-    1, lower ones in proportion, so that a search does not turn back for small doubts. With `input="state"` it reads the
-    task's text of each state (`Task.state_text`); a step without one scores 0. What the model has
-    read of a problem, it is not charged for again: a beginning, or an equal text.
+    et al. 2023, appendix F, take the product or the minimum). A rating of `sure` or more counts as
+    1, lower ones in proportion, so that a search does not turn back for small doubts. With
+    `input="state"` it reads the task's text of each state (`Task.state_text`); a step without one
+    scores 0. What the model has read of a problem, it is not charged for again: a beginning, or an
+    equal text.
     """
 
     model: str | ProcessModel = "tiny-prm"
