@@ -1,9 +1,9 @@
 """Does it pay to spend by predicted difficulty? Adaptive against the same for every problem.
 
 A plan is fitted on training expressions of 2 to 14 operations, then followed on test problems at
-several means; the same strategies at equal caps are what it is compared with, at equal mean tokens
-(interpolated in the logarithm of the tokens), problems resampled in pairs. No arm knows anything
-but the model. Prints tables; nothing here is timed.
+several means; the same strategies at equal caps, these means among them, are what it is compared
+with, at equal mean tokens (interpolated in the logarithm of the tokens where an arm stops early),
+problems resampled in pairs. No arm knows anything but the model. Prints tables; nothing is timed.
 
     python benchmarks/adaptive.py [--train 240] [--probes 0] [--problems 500] [--out runs/adaptive]
 """
@@ -81,7 +81,10 @@ def main() -> None:
     names = [problem.id for problem in task.problems]
     arms = {f"adaptive(mean={mean})": Adaptive(plan, mean) for mean in MEANS}
     ours = compare(arms, task, model, [MOST], out=given.out / "ours", resume=True)
-    same = compare(UNIFORM, task, model, CAPS, out=given.out / "same", resume=True)
+    means = {round(ours.row(arm, MOST).tokens) for arm in ours.arms}
+    same = compare(
+        UNIFORM, task, model, sorted({*CAPS, *means}), out=given.out / "same", resume=True
+    )
     print(f"{ours.table()}\n\n{same.table()}\n\nAt equal mean tokens:")
     for arm in ours.arms:
         mine = measured(ours, arm, ours.budgets[0], names)
