@@ -7,7 +7,7 @@ is right in most of its traces.
 
 from __future__ import annotations
 
-import zlib
+import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
 from math import log
@@ -18,6 +18,11 @@ from search.conformance.process import Process
 
 CERTAIN = -1e-3
 """The log-probability of a letter that follows from those before it."""
+
+
+def chance(text: str) -> int:
+    """A number that belongs to a text and looks drawn."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=6).digest(), "big")
 
 
 class Policy(Protocol):
@@ -44,8 +49,8 @@ class Drawn:
         whole = path
         while len(whole) < process.depth:
             where = whole if sampling.temperature == 0 else f"{seed.text}|{len(whole)}"
-            whole += str(zlib.crc32(where.encode()) % process.branching)
-        return rest(process, before, path, whole, log(1 / process.branching), sampling)
+            whole += str(chance(where) % process.branching)
+        return rest(process, said, before, path, whole, log(1 / process.branching), sampling)
 
 
 @dataclass
@@ -71,14 +76,12 @@ class InTurn:
                 whole += "0" * (process.depth - len(whole))
         sure = len(self.last) == 1 and whole[: len(path) + 1] == self.last[0][: len(path) + 1]
         choice = log(0.9 if sure else 0.1)
-        return rest(process, before, path, whole, choice, sampling)
+        return rest(process, said, before, path, whole, choice, sampling)
 
     def _order(self, process: Process, path: str) -> list[str]:
         at_end = {leaf[len(path)] for leaf in self.last if leaf.startswith(path)}
         moves = [str(i) for i in range(process.branching)]
-        return sorted(
-            moves, key=lambda move: (move in at_end, zlib.crc32(f"{path}|{move}".encode()))
-        )
+        return sorted(moves, key=lambda move: (move in at_end, chance(f"{path}|{move}")))
 
 
 @dataclass
@@ -92,7 +95,7 @@ class Sure:
         self, process: Process, said: str, before: str, sampling: Sampling, seed: SeedPath
     ) -> tuple[str, list[float]]:
         path, _ = process.read(before)
-        return rest(process, before, path, path + self.path[len(path) :], CERTAIN, sampling)
+        return rest(process, said, before, path, path + self.path[len(path) :], CERTAIN, sampling)
 
 
 @dataclass
@@ -113,7 +116,7 @@ class Mostly:
             if self.begun % 3 == 0:
                 whole, sure = self._wrong(process, self.begun // 3), log(1 / process.branching)
             self.begun += 1
-        return rest(process, before, path, whole, sure, sampling)
+        return rest(process, said, before, path, whole, sure, sampling)
 
     def _wrong(self, process: Process, number: int) -> str:
         at = int(self.path, process.branching)
@@ -126,10 +129,17 @@ class Mostly:
 
 
 def rest(
-    process: Process, before: str, path: str, whole: str, choice: float, sampling: Sampling
+    process: Process,
+    said: str,
+    before: str,
+    path: str,
+    whole: str,
+    choice: float,
+    sampling: Sampling,
 ) -> tuple[str, list[float]]:
     """The text that leads from `before`, where the moves of `path` stand, to the end of the leaf
-    `whole`; a move that was cut in the middle and an end that was begun are completed."""
+    `whole`; a move that was cut in the middle and an end that was begun are completed. Asked for the answer
+    alone (the question `said` ends in "="), that is all there is."""
     if sampling.boundary == "\n" and before.endswith("\n") and len(path) < process.depth:
         move = process.spelt(whole[len(path)])  # no more of it will be seen
         return f"{move}\n", [choice, CERTAIN]
@@ -139,7 +149,7 @@ def rest(
         return text, [CERTAIN] * len(text)
     text = "\n" if line and line in process.names else ""
     logprobs = [CERTAIN] * len(text)
-    if before.endswith(("</think>", "Answer:")):
+    if said.endswith("=") or before.endswith(("</think>", "Answer:")):
         moves = ""
     else:
         moves = process.text(whole)[2 * len(path) : 2 * process.depth]

@@ -79,15 +79,17 @@ def values(subject: Subject) -> Iterator[Finding]:
 def _ends_decide(subject: Subject) -> Iterator[Finding]:
     """Where all unfinished traces look alike, the judgement of the finished ones decides."""
     process = Process(3, "ab", {"101": 1.0}, likes="01")
-    case = Case(process, tokens=24 * process.length)
-    run = subject.run(case)
-    if run.made.answer is None or not _took_the_best(run, process, subject):
-        yield Finding(
-            "values",
-            "the answer 'bab', which is worth 1 and was drawn; every other is worth 0",
-            repr(run.made.answer),
-            case,
-        )
+    for seed in range(6):
+        case = Case(process, tokens=24 * process.length, seed=seed)
+        run = subject.run(case)
+        if not _took_the_best(run, process, subject):
+            yield Finding(
+                "values",
+                "the answer 'bab', which is worth 1 and was drawn; every other is worth 0",
+                repr(run.made.answer),
+                case,
+            )
+            return
 
 
 def steering(subject: Subject) -> Iterator[Finding]:
