@@ -55,11 +55,11 @@ def _graded(task: Task, auc: float = 0.8) -> Any:
 
 def _process(
     task: Task, model: str = "tiny-prm", input: str = "trace", aggregate: str = "min",
-    sure: float = 1.0,
+    sure: float = 1.0, doubt: float = 1.0,
 ) -> Any:  # fmt: skip
     """What a process model says of a trace's steps."""
     made: Any = Processed  # it checks its settings itself
-    return made(model, input, aggregate, sure)
+    return made(model, input, aggregate, sure, doubt)
 
 
 def _likelihood(task: Task, model: str | None = None) -> Any:

@@ -30,7 +30,8 @@ class Processed:
     `model` is a name for `load_process_model`, or a ProcessModel. With `input="trace"` it reads the
     question and the steps, and `aggregate` makes one number of the ratings of all steps (Lightman
     et al. 2023, appendix F, take the product or the minimum). A rating of `sure` or more counts as
-    1, lower ones in proportion, so that a search does not turn back for small doubts. With
+    1, so that a search does not turn back for small doubts; a lower one as the power `doubt` of its
+    proportion to `sure`, so that it does for greater ones. With
     `input="state"` it reads the task's text of each state (`Task.state_text`); a step without one
     scores 0. What the model has read of a problem, it is not charged for again: a beginning, or an
     equal text.
@@ -40,6 +41,7 @@ class Processed:
     input: Literal["trace", "state"] = "trace"
     aggregate: Aggregate = "min"
     sure: float = 1.0
+    doubt: float = 1.0
     needs: frozenset[str] = frozenset()
     scale: ClassVar[Literal["unit", "log"]] = "unit"
     partial: ClassVar[bool] = True
@@ -55,6 +57,8 @@ class Processed:
             raise BadInput(f"aggregate is min, product or last, not {self.aggregate!r}")
         if not 0 < self.sure <= 1:
             raise BadInput(f"sure lies above 0 and up to 1, not {self.sure}")
+        if self.doubt <= 0:
+            raise BadInput(f"doubt is a power above 0, not {self.doubt}")
 
     @property
     def knows(self) -> Knows:
@@ -110,7 +114,7 @@ class Processed:
     def _one(self, ratings: Sequence[float]) -> float:
         if not ratings:
             return 1.0
-        ratings = [min(1.0, rating / self.sure) for rating in ratings]
+        ratings = [min(1.0, rating / self.sure) ** self.doubt for rating in ratings]
         if self.aggregate == "last":
             return ratings[-1]
         return min(ratings) if self.aggregate == "min" else prod(ratings)
