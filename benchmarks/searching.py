@@ -1,7 +1,7 @@
 """What a search costs beside its model: this project, treequest and its-hub.
 
-    OMP_NUM_THREADS=1 python benchmarks/search.py --peers DIR > benchmarks/search.md
-    OMP_NUM_THREADS=1 python benchmarks/search.py                  # ours alone
+    OMP_NUM_THREADS=1 python benchmarks/searching.py --peers DIR > benchmarks/searching.md
+    OMP_NUM_THREADS=1 python benchmarks/searching.py                  # ours alone
 
 A model and a scorer that answer at once (`peers/steps.py`) give every system the same toy: traces
 of 12 steps. One call is one node. Ours is a whole run with its log on disk; the peers log nothing.
@@ -173,7 +173,7 @@ def main() -> None:
     today, python = datetime.now(UTC).date(), platform.python_version()
     others = max(run["others"] for runs in made.values() for run in runs)
     print("# Search: what it costs beside its model\n")
-    print(f"{today}, Python {python}, {os.cpu_count()} processors, `python benchmarks/search.py`.")
+    print(f"{today}, Python {python}, {os.cpu_count()} processors, `python benchmarks/searching.py`.")
     print(f"Medians of {given.repeats} runs; other processes took at most {others:.0%} of the")
     print("processors.\n")
     table(made)
