@@ -173,7 +173,9 @@ def main() -> None:
     today, python = datetime.now(UTC).date(), platform.python_version()
     others = max(run["others"] for runs in made.values() for run in runs)
     print("# Search: what it costs beside its model\n")
-    print(f"{today}, Python {python}, {os.cpu_count()} processors, `python benchmarks/searching.py`.")
+    print(
+        f"{today}, Python {python}, {os.cpu_count()} processors, `python benchmarks/searching.py`."
+    )
     print(f"Medians of {given.repeats} runs; other processes took at most {others:.0%} of the")
     print("processors.\n")
     table(made)
