@@ -138,8 +138,8 @@ def rest(
     sampling: Sampling,
 ) -> tuple[str, list[float]]:
     """The text that leads from `before`, where the moves of `path` stand, to the end of the leaf
-    `whole`; a move that was cut in the middle and an end that was begun are completed. Asked for the answer
-    alone (the question `said` ends in "="), that is all there is."""
+    `whole`; a move that was cut in the middle and an end that was begun are completed. Where the
+    question `said` asks for the answer alone (it ends in "="), that is all there is."""
     if sampling.boundary == "\n" and before.endswith("\n") and len(path) < process.depth:
         move = process.spelt(whole[len(path)])  # no more of it will be seen
         return f"{move}\n", [choice, CERTAIN]
