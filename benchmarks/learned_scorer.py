@@ -6,7 +6,7 @@ gain of search over best-of-N against the quality of the scorer: scorers of grad
 exact value by noise (oracles: they know the solution, and read for nothing), the exact value, and
 the learned one at its own measured AUC. Prints tables and draws learned_scorer.png.
 
-    python benchmarks/learned_scorer.py [--problems 200] [--seeds 3] [--out runs/learned-scorer]
+    python benchmarks/learned_scorer.py [--problems 200] [--seeds 3] [--curve-seeds 1]
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from labs.recipes import prm_card
 from reasoning import load_model
 from reasoning.models.process import load_process_model
 from search import BestOfN, compare
-from search.beam import BeamSearch
 from search.best_first import BestFirst
 from search.equal_tokens import at_equal_tokens
 from search.report import Report
@@ -51,9 +50,9 @@ class Setting:
 
 
 SETTINGS = (
-    Setting("expressions", (("ops", (6, 8)),), (160, 320, 640)),
-    Setting("expressions", (("ops", (8, 10)),), (256, 512, 1024), curve=384),
-    Setting("countdown", (("numbers", 4),), (64, 128, 256)),
+    Setting("expressions", (("ops", (6, 8)),), (144, 224, 384), curve=160),
+    Setting("expressions", (("ops", (8, 10)),), (288, 448, 640), curve=256),
+    Setting("countdown", (("numbers", 4),), (64, 128, 256), curve=128),
     Setting("countdown", (("numbers", 5),), (96, 192, 384), curve=192),
 )
 
@@ -72,11 +71,12 @@ class Gain:
 
 
 def arms(scorer: str) -> dict[str, Any]:
-    """Best-of-N and the searches, all with one scorer."""
+    """Best-of-N and the search, both with one scorer. The search ends with its first trace: what
+    it may spend on top it spends on steps that look wrong."""
     return {
         "best-of-n": BestOfN(scorer=scorer),
-        "best-first": BestFirst(scorer=scorer),
-        "beam": BeamSearch(scorer=scorer),
+        "best-first": BestFirst(scorer=scorer, enough=1),
+        "best-first, all": BestFirst(scorer=scorer),
     }
 
 
@@ -106,12 +106,13 @@ def show(setting: Setting, report: Report) -> None:
 def curve(
     setting: Setting, model: Any, problems: int, seeds: int, out: Path, aucs: Sequence[float]
 ) -> list[Gain]:
-    """What best-first search wins over best-of-N with scorers of graded AUC, at the curve's cap."""
+    """What best-first search wins over best-of-N with scorers of graded AUC, at the curve's cap,
+    which both spend."""
     task = load_task(setting.task, n=problems, **dict(setting.options))
     found = []
     for auc in aucs:
         scorer = f"graded(auc={auc})"
-        some = {name: arm for name, arm in arms(scorer).items() if name != "beam"}
+        some = {"best-of-n": BestOfN(scorer=scorer), "best-first": BestFirst(scorer=scorer)}
         report = compare(
             some, task, model, setting.curve or 0, range(seeds),
             out=out / f"graded {auc} {setting.label}".replace(" ", "-"), resume=True,
@@ -128,6 +129,18 @@ def gain(setting: Setting, report: Report, scorer: str, auc: float, budget: str)
     both = [report.row(arm, budget).accuracy for arm in ("best-of-n", "best-first")]
     first, second = (interval.value if interval else 0.0 for interval in both)
     return Gain(setting.label, scorer, auc, "best-first", first, second, row.difference)
+
+
+def own_gain(setting: Setting, report: Report, scorer: str, auc: float) -> Gain:
+    """The learned scorer's: at equal mean tokens, at the greatest cap that best-of-N was measured
+    around; at equal cap where there is none."""
+    found = at_equal_tokens(report, "best-first", "best-of-n")
+    if not found:
+        return gain(setting, report, scorer, auc, str(setting.budgets[-1]))
+    last = found[-1]
+    return Gain(
+        setting.label, scorer, auc, "best-first", last.baseline, last.accuracy, last.difference
+    )
 
 
 def draw(graded: Sequence[Gain], own: Sequence[Gain], path: Path) -> None:
@@ -173,6 +186,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--problems", type=int, default=200)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--curve-seeds", type=int, default=1)
     parser.add_argument("--prm", default="tiny-prm")
     parser.add_argument("--only", default="", help="settings whose label has this in it")
     parser.add_argument("--part", choices=("learned", "curve", "both"), default="both")
@@ -180,21 +194,20 @@ def main() -> None:
     parser.add_argument("--png", type=Path, default=Path(__file__).with_suffix(".png"))
     chosen = parser.parse_args()
     began, model = time.monotonic(), load_model("tiny")
-    scorer = f"process-model(model={chosen.prm})"
+    scorer = f"process-model(model={chosen.prm},sure=0.9,doubt=4)"
     some = [s for s in SETTINGS if chosen.only in s.label]
     graded: list[Gain] = []
     own: list[Gain] = []
     if chosen.part != "curve":
-        auc = measured(chosen.prm, chosen.problems)
+        auc = measured(chosen.prm, 100)
         print("AUC of the learned scorer:", json.dumps({k: round(v, 4) for k, v in auc.items()}))
         for setting in some:
             report = learned(setting, model, scorer, chosen.problems, chosen.seeds, chosen.out)
             show(setting, report)
-            middle = str(setting.budgets[1])
-            own.append(gain(setting, report, scorer, auc[setting.label], middle))
+            own.append(own_gain(setting, report, scorer, auc[setting.label]))
     if chosen.part != "learned":
         for setting in (s for s in some if s.curve):
-            graded += curve(setting, model, chosen.problems, chosen.seeds, chosen.out, AUCS)
+            graded += curve(setting, model, chosen.problems, chosen.curve_seeds, chosen.out, AUCS)
     print("\n## Gain of best-first search over best-of-N with the same scorer\n")
     for g in [*graded, *own]:
         d = g.difference
