@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from math import ceil
+from math import ceil, exp
 from typing import Literal
 
 import numpy as np
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from evaluators.errors import BadInput
 from evaluators.problem import Problem
 from evaluators.tasks.base import Task
-from reasoning.core import Context, Prompt, Sampling, SeedPath, Solution, Step, Trace
+from reasoning.core import Context, Finish, Prompt, Sampling, SeedPath, Solution, Step, Trace
 from search.best_of_n import weights
 from search.sampler import (
     WAVE,
@@ -118,7 +118,7 @@ class DeepConf(Sampler):
         least = threshold([trace.score or 0.0 for trace in work.traces], self.keep)
         stopped = "done"
         while not work.short and (self.n is None or work.drawn < self.n):
-            if work.agreement(work.reaching(least)) >= self.consensus:
+            if work.agreement(least) >= self.consensus:
                 stopped = "agreed"
                 break
             before = ctx.ledger.spent.tokens
@@ -154,6 +154,8 @@ class _Work:
         self.prompt, self.sampling = how.prompt(problem, ctx), how.sampling(ctx)
         self.measure: Measure = how.measure or ("lowest" if how.online else "bottom")
         self.traces: list[Trace] = []
+        self.votes: dict[str, float] = {}
+        self.counted = 0
         self.drawn, self.short = 0, False
 
     async def sample(self, n: int | None) -> None:
@@ -199,11 +201,15 @@ class _Work:
         answered = [i for i, trace in enumerate(self.traces) if trace.answer is not None]
         return [i for i in answered if (self.traces[i].score or 0.0) >= least] or answered
 
-    def agreement(self, voters: Sequence[int]) -> float:
-        """The leading answer's share of the weight of these votes; 0 without one."""
-        found = self._vote(voters)
-        total = sum(group.weight for group in found)
-        return found[0].weight / total if total else 0.0
+    def agreement(self, least: float) -> float:
+        """The leading answer's share of the weight of the votes of at least this confidence; 0
+        without one. `least` does not change: votes that were counted stay counted."""
+        for trace in self.traces[self.counted :]:
+            key = self.ctx.task.answer_key(self.problem, trace.text) if trace.answer else None
+            if key and (trace.score or 0.0) >= least:
+                self.votes[key] = self.votes.get(key, 0.0) + exp(trace.score or 0.0)
+        self.counted = len(self.traces)
+        return max(self.votes.values()) / sum(self.votes.values()) if self.votes else 0.0
 
     def solution(self, voters: Sequence[int], stopped_by: str) -> Solution:
         """All traces, and the first of the heaviest answer among the voters."""
@@ -260,8 +266,8 @@ class _Work:
         self.drawn += 1
         text = "".join(step.text for step in line.steps)
         answer = self.ctx.task.extract(text) if line.closed == "finished" else None
-        ends = {"finished": "eos", "length": "length", "budget": "budget"}
-        finish = "eos" if line.over else ends.get(line.closed, "boundary")
+        ends: dict[str, Finish] = {"length": "length", "budget": "budget"}
+        finish: Finish = "eos" if line.over else ends.get(line.closed, "boundary")
         trace = Trace(tuple(line.steps), finish, answer or None, seed=line.seed.text)
         self.traces.append(self._rated(trace, line.logprobs))
         if answer:

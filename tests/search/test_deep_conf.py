@@ -158,13 +158,15 @@ def test_it_never_spends_more_than_the_budget_and_all_of_it_is_told(online, toke
         assert ledger.spent.tokens == tokens
 
 
-def test_the_share_of_the_vote_is_that_of_the_weights():
+def test_it_ends_when_the_leading_answer_has_the_share_of_the_weight():
+    # Votes weigh exp(-.1) for 3 and exp(-2) for 5: 3 has .870 of one each, .930 of two against one
+    def say(messages, prefix, seed):
+        return ("=5", "eos", [-2.0] * 4) if seed[0] == 0 else ("=3", "eos", [-0.1] * 4)
+
+    how = DeepConf(online=True, warmup=2, keep=1.0, window=4, width=1, consensus=0.9)
+    solution, _ = solve(how, WORDS, Told(say), PROBLEM, Budget(99))
+    assert (solution.answer, solution.stopped_by, len(solution.traces)) == ("3", "agreed", 3)
     assert set(MEASURES) == {"mean", "lowest", "bottom", "tail"}
-    solution, _ = solve(
-        DeepConf(6, online=True, warmup=6, keep=1.0, window=3), WORDS, Told(unsure_majority),
-        PROBLEM,
-    )  # fmt: skip
-    assert solution.answer == "3"
 
 
 @pytest.mark.parametrize(
