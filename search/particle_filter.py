@@ -33,6 +33,11 @@ class Particle:
     weight: float = 0.0
     counted: float = 0.0
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether it has a next step: it has not ended, and its weight is not 0."""
+        return not self.node.closed and self.weight > -inf
+
 
 @dataclass(frozen=True)
 class ParticleFilter(RoundSampler):
@@ -72,9 +77,10 @@ class ParticleFilter(RoundSampler):
         seed = grower.ctx.seed.child("resample", number)
         cloud = [Particle(grower.tree.root) for _ in range(width)]
         step = tries = 0
-        while any(not particle.node.closed for particle in cloud):
+        while any(particle.goes_on for particle in cloud):
             moved = await self._moved(grower, cloud)
-            if watch.over():
+            stuck = all(new is old for new, old in zip(moved, cloud, strict=True))
+            if stuck or watch.over():
                 return weigh(moved)
             weights = normalised([particle.weight for particle in moved])
             if not any(weights):
@@ -104,15 +110,15 @@ class ParticleFilter(RoundSampler):
         return found[groups[0].members[0]] if groups else None
 
     async def _moved(self, grower: Grower, cloud: Sequence[Particle]) -> list[Particle]:
-        """The particles one step on, weighted; those that have ended stay."""
-        open_ones = [particle for particle in cloud if not particle.node.closed]
+        """The particles one step on, weighted; those that do not go on stay."""
+        open_ones = [particle for particle in cloud if particle.goes_on]
         copies = Counter(particle.node.id for particle in open_ones)
         nodes = [grower.tree[node] for node in copies]
         made = await grower.expand([(node, copies[node.id]) for node in nodes])
         waiting = {node.id: iter(children) for node, children in zip(nodes, made, strict=True)}
         moved = []
         for particle in cloud:
-            child = None if particle.node.closed else next(waiting[particle.node.id], None)
+            child = next(waiting[particle.node.id], None) if particle.goes_on else None
             moved.append(particle if child is None else self._weighed(grower, particle, child))
         return moved
 
@@ -160,9 +166,10 @@ def systematic(weights: Sequence[float], n: int, u: float) -> list[int]:
     the cumulated weights holds one of the points (u + i) / n. `u` in [0, 1) is the only draw
     (Kitagawa 1996, appendix)."""
     picks, at, reached = [], 0, weights[0]
+    last = max(index for index, weight in enumerate(weights) if weight > 0)  # rounding aside
     for i in range(n):
         point = (u + i) / n
-        while point >= reached and at < len(weights) - 1:
+        while point >= reached and at < last:
             at += 1
             reached += weights[at]
         picks.append(at)

@@ -6,7 +6,7 @@ import pytest
 from scripted_steps import Listed, Table, drawn, solve
 
 from evaluators.errors import BadInput
-from reasoning.core import SeedPath
+from reasoning.core import Completion, SeedPath, Usage
 from reasoning.ledger import Budget
 from search import ParticleFilter
 from search.particle_filter import effective, normalised, systematic, uniform
@@ -159,3 +159,46 @@ def test_under_a_budget_that_pays_two_traces_one_is_finished():
 def test_settings_that_cannot_work_are_refused(wrong):
     with pytest.raises(BadInput):
         ParticleFilter(**wrong)
+
+
+def test_a_particle_of_weight_0_draws_nothing_more_and_leaves_the_others_their_weights():
+    # One of four scores 0: the effective number is 3, above half, so that nothing is resampled.
+    table = {"": ["a\n", "b\n", "c\n", "d\n"], "a\n": ["=yes"], "b\n": ["=no"], "c\n": ["=no"]}
+    scores = {"d\n": 0.0}
+    model = Listed(table)
+    solution, ledger = solve(
+        ParticleFilter(4, scorer=Table(scores, otherwise=1.0), choose="vote"), model
+    )
+    assert "d\n" not in [prefix for prefix, _ in model.asked]
+    weights = [node.note["weight"] for node in solution.tree.finished()]
+    assert weights == pytest.approx([4 / 3] * 3)
+    assert solution.answer == "no" and len(ledger.rows) == 7
+
+
+def test_a_particle_of_weight_0_is_not_picked_where_weights_sum_to_a_little_less_than_1():
+    assert systematic([1 - 1e-9, 0.0], 1, 1 - 1e-12) == [0]
+
+
+class Dear(Listed):
+    """Reads as many tokens as stand, at 2 flops each."""
+
+    async def generate(self, prompt, sampling, ledger, seed):
+        if len(self.asked) > 50:
+            raise AssertionError("asked again and again for what cannot be paid")
+        grant = ledger.reserve(
+            purpose="sample", model=self.name, key=seed.text, max_tokens=sampling.max_tokens,
+            prompt_tokens=5 * len(prompt.prefix), flops_per_token=2.0,
+        )  # fmt: skip
+        self.asked.append((prompt.prefix, seed.text))
+        if grant.empty:
+            return [Completion("", "budget", Usage())]
+        text = self.entry(prompt.prefix, seed)[: grant.max_tokens]
+        grant.settle(Usage(5 * len(prompt.prefix), 0, len(text)))
+        return [Completion(text, "boundary", Usage(5 * len(prompt.prefix), 0, len(text)))]
+
+
+def test_particles_whose_next_step_no_cap_on_flops_pays_end_the_search():
+    # 2 tokens at 2 flops leave 16: less than reading the step (10 tokens) before the next one.
+    model = Dear({"": ["a\n"]})
+    solution, ledger = solve(ParticleFilter(1, scorer=Table({}, 1.0)), model, Budget(flops=20))
+    assert solution.answer is None and ledger.spent.flops <= 20 and len(model.asked) < 20
