@@ -73,7 +73,11 @@ class TreeExplorer:
         row = ipw.HBox([ipw.HTML(f"<b>{escape(_question(run))}</b>"), self._status, self.button],
                        layout=ipw.Layout(flex_flow="row wrap", grid_gap="12px"))  # fmt: skip
         self.widget = ipw.VBox(
-            [row, self._error, ipw.HBox(self.drawings, layout=ipw.Layout(flex_flow="row wrap"))]
+            [
+                row,
+                self._error,
+                ipw.HBox(self.drawings, layout=ipw.Layout(flex_flow="row wrap", grid_gap="16px")),
+            ]
         )
         self._thread = threading.Thread(target=self._watch, name="tree-view", daemon=True)
         self._thread.start()

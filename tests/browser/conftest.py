@@ -83,7 +83,7 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory, page: object) -> Iterator[
             yield address, folder
         finally:
             server.terminate()
-            server.wait(20)
+            server.wait(60)
 
 
 @pytest.fixture(scope="module")

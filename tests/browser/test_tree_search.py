@@ -140,7 +140,7 @@ def test_two_strategies_stand_side_by_side(
     assert "chosen" in right.locator(f"{PANEL} h3").inner_text()
     assert "finished" in right.locator(PANEL).inner_text()
     page.set_viewport_size({"width": 1400, "height": 1300})
-    picture(page.locator(OUTPUT).filter(has=left).first, "tree_explorer")
+    picture(page.locator(OUTPUT).filter(has=page.locator(".rl-tree")).first, "tree_explorer")
     page.set_viewport_size({"width": 1400, "height": 1000})
 
 
@@ -150,7 +150,7 @@ def test_what_a_node_says_is_text_and_never_markup(page: Any, jupyter: Any) -> N
     open_when_idle(page, address, "hostile_tree.ipynb")
     page.evaluate("void window.jupyterapp.commands.execute('notebook:run-all-cells')")
     drawing = page.locator(f"{OUTPUT} .rl-tree").first
-    drawing.locator("circle").nth(2).wait_for(state="attached", timeout=60_000)
+    drawing.locator("circle").nth(2).wait_for(state="attached", timeout=120_000)
     for k in range(3):
         drawing.locator(f'circle[data-k="{k}"]').click()
         panel = drawing.locator(f'{PANEL}[data-k="{k}"]')
@@ -163,6 +163,7 @@ def test_what_a_node_says_is_text_and_never_markup(page: Any, jupyter: Any) -> N
 
 def test_the_standalone_page_works_offline(page: Any, tmp_path: Path) -> None:
     asked: list[str] = []
+    page.goto("about:blank")  # a JupyterLab that is open asks its server again and again
     page.on("request", lambda request: asked.append(request.url))
     path = save_tree(small(), tmp_path / "small.html")
     page.goto(path.as_uri())

@@ -6,7 +6,9 @@ const clamp = (x, low, high) => Math.min(Math.max(x, low), high);
 
 function render({ model, el }) {
   const root = html("div", "rl-tree", undefined, el);
-  root.dataset.lmSuppressShortcuts = "true"; // JupyterLab's own keys would fold headings
+  root.addEventListener("keydown", (event) => { // JupyterLab would take them for its cells
+    if (/^(Arrow|Home|End|Page)/.test(event.key)) event.stopPropagation();
+  });
   const head = html("div", "rl-head", undefined, root);
   const bar = html("div", "rl-bar", undefined, root);
   const holder = html("div", "rl-drawing", undefined, root);
