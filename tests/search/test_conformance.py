@@ -1,6 +1,7 @@
 """Every strategy conforms, as it comes and with settings to which more of the rules apply."""
 
 import asyncio
+import sys
 from pathlib import Path
 
 import broken
@@ -20,8 +21,8 @@ from search.conformance.process import SPELT
 from search.conformance.subject import maze
 from search.strategies import STRATEGIES, parse
 
-DEPTH = 1_150
-"""Deeper than Python recurses, and quick."""
+DEPTH = 300
+"""Of the deep problem, where recursion ends 200 levels above where the check begins."""
 
 MORE = [
     "chain-of-thought(temperature=0.8)",
@@ -39,7 +40,7 @@ MORE = [
 ]
 ALL = {  # rules that have to hold, and not only not to fail, of a strategy that can be judged
     "optimum", "values", "names", "order", "seeds", "ledger", "budget", "ends", "used", "counts",
-    "anywhere", "resume", "deep", "sound",
+    "anywhere", "resume", "sound",
 }  # fmt: skip
 EARLY = {"uncertainty", "self-refine"}
 """Ends by itself before it can have found the best; the rule then asks for less, and says so."""
@@ -47,12 +48,34 @@ EARLY = {"uncertainty", "self-refine"}
 
 @pytest.mark.parametrize("name", [*STRATEGIES, *MORE])
 def test_every_strategy_conforms(name):
-    report = check_strategy(parse(name), depth=DEPTH)
+    report = check_strategy(parse(name), rules=[rule for rule in RULES if rule != "deep"])
     assert report.ok, str(report)
     missing = ALL - set(report.held) - ({"optimum", "values"} if name in EARLY else set())
     assert missing <= {"values"}, f"did not apply: {missing}"
     if "values" in missing:
         assert report.not_apply["values"] == "no judge is asked"
+
+
+@pytest.fixture
+def shallow():
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(200)  # of a thread that has just begun
+    yield
+    sys.setrecursionlimit(before)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_no_strategy_recurses_with_depth(name, shallow):
+    assert_conforms(parse(name), rules=["deep"], depth=DEPTH)
+
+
+def test_a_strategy_that_recurses_is_seen_there(shallow):
+    report = check_strategy(broken.Recursive(), rules=["deep"], depth=DEPTH)
+    assert "RecursionError" in report.findings[0].seen
+
+
+def test_two_thousand_steps_are_no_limit():
+    assert_conforms(parse("beam-search"), rules=["deep"], depth=2_000)
 
 
 # -- the processes --------------------------------------------------------------------

@@ -82,7 +82,8 @@ def _ends_decide(subject: Subject) -> Iterator[Finding]:
     for seed in range(6):
         case = Case(process, tokens=24 * process.length, seed=seed)
         run = subject.run(case)
-        if not _took_the_best(run, process, subject):
+        drawn = any(call.after == process.text("101") for call in run.model.calls)
+        if drawn and run.made.answer != "bab":
             yield Finding(
                 "values",
                 "the answer 'bab', which is worth 1 and was drawn; every other is worth 0",
@@ -97,23 +98,29 @@ def steering(subject: Subject) -> Iterator[Finding]:
     habits = subject.habits
     if not habits.steps or habits.judge != "scorer" or not habits.partial:
         raise NotApplicable("no scorer is asked about partial traces")
-    shares = {}
+    shares: dict[str, float] = {}
+    early = True
     for likes in ("01", "23"):
         process = Process(4, "abcd", {"0000": 0.5}, 0.5, likes=likes)
-        case = Case(process, tokens=24 * process.length)
-        run = subject.run(case)
-        assert run.made is not None
-        paths = [process.read(call.prefix)[0] for call in run.model.calls if call.question]
-        inner = [path for path in paths if path]
+        inner: list[str] = []
+        for seed in range(3):
+            case = Case(process, tokens=24 * process.length, seed=seed)
+            run = subject.run(case)
+            early &= run.made.stopped_by != "budget"
+            paths = [process.read(call.prefix)[0] for call in run.model.calls if call.question]
+            inner += [path for path in paths if path]
         shares[likes] = sum(path[-1] in "01" for path in inner) / max(1, len(inner))
-    if shares["01"] <= shares["23"]:
-        yield Finding(
-            "steering",
-            "more calls after moves 'a' and 'b' where the scorer likes those than where it likes"
-            " 'c' and 'd'",
-            f"{shares['01']:.0%} of the calls against {shares['23']:.0%}",
-            case,
-        )
+    if shares["01"] > shares["23"]:
+        return
+    if early:
+        raise NotApplicable("it stopped by itself after too few calls to tell")
+    yield Finding(
+        "steering",
+        "more calls after moves 'a' and 'b' where the scorer likes those than where it likes"
+        " 'c' and 'd'",
+        f"{shares['01']:.0%} of the calls against {shares['23']:.0%}",
+        case,
+    )
 
 
 def look_ahead(subject: Subject) -> Iterator[Finding]:
