@@ -49,7 +49,8 @@ class ProcessModel:
         flops_per_token: float, path: Literal["fused", "plain"] = "fused",
         rating: tuple[float, float] | None = None, identity: Mapping[str, Any] | None = None,
     ) -> None:  # fmt: skip
-        self.name, self.dialect, self.path = name, encoder.dialect, path
+        self.name, self.path = name, path
+        self.dialect: Literal["compact", "plain"] = encoder.dialect
         self.rating = rating
         self.max_positions, self.flops_per_token = max_positions, flops_per_token
         self._loop, self._encoder, self._identity = loop, encoder, dict(identity or {})

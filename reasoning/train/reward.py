@@ -70,7 +70,8 @@ def train_outcome(
     its weights, a ForSequenceClassification model with one output. Resumes as `train_process`."""
     import datasets
     import transformers
-    import trl
+    from trl.trainer.reward_config import RewardConfig
+    from trl.trainer.reward_trainer import RewardTrainer
 
     if not rows:
         raise BadInput(
@@ -86,12 +87,12 @@ def train_outcome(
     steps = max(1, round(len(rows) / recipe.batch * recipe.epochs))
     with RunLog(folder, settings, resume=(folder / "run.json").exists()) as log:
         asked = arguments(
-            trl.RewardConfig, folder, steps, recipe, max_length=recipe.max_length,
+            RewardConfig, folder, steps, recipe, max_length=recipe.max_length,
             per_device_train_batch_size=recipe.batch, learning_rate=recipe.lr,
             warmup_steps=recipe.warmup, weight_decay=recipe.weight_decay,
             disable_dropout=True, activation_checkpointing=False,
         )  # fmt: skip
-        trainer = trl.RewardTrainer(
+        trainer = RewardTrainer(
             model=model, args=asked, train_dataset=datasets.Dataset.from_list(data),
             processing_class=words, callbacks=[follow(log, progress)],
         )  # fmt: skip
