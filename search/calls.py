@@ -12,7 +12,7 @@ from evaluators.errors import BadInput, UnknownName
 
 _CALL = re.compile(r"\s*([\w-]+)\s*(?:\((.*)\))?\s*", re.DOTALL)
 _NAMED = re.compile(r"\s*([\w-]+)\s*=(.*)", re.DOTALL)
-_ODD = re.compile(r"""[,"'()\s=]|^$""")
+_ODD = re.compile(r"""[,"'()\[\]\s=]|^$""")
 
 
 def split(text: str) -> list[str]:
@@ -70,7 +70,9 @@ def shown(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        return f'"{value}"' if _ODD.search(value) or value.lower() == "none" else value
+        quote = "'" if '"' in value and "'" not in value else '"'
+        odd = _ODD.search(value) or value.lower() == "none"
+        return f"{quote}{value}{quote}" if odd else value
     return str(value) if isinstance(value, (int, float)) else type(value).__name__.lower()
 
 

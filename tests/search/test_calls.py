@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from evaluators.errors import BadInput, UnknownName
+from search import BestOfN
 from search.calls import make, read, shown, split, value
 from search.strategies import label, parse
 
@@ -34,6 +35,12 @@ def test_a_strategy_with_a_scorer_of_options_reads_back():
         strategy = parse(text)
         assert strategy.scorer == "graded(auc=0.9)" and strategy.n == 4
         assert parse(label(strategy)) == strategy
+
+
+@pytest.mark.parametrize("role", ['say "a, b" once', "don't, please", "[", "see [1, 2]", "a)", "]"])
+def test_a_label_reads_back_whatever_marks_stand_in_a_text(role):
+    strategy = BestOfN(3, role=role, temperature=0.5)
+    assert parse(label(strategy)) == strategy
 
 
 def test_every_value_that_is_shown_reads_back():
