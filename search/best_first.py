@@ -47,7 +47,7 @@ class BestFirst(StoppingSampler):
 
     async def solve(self, problem: Problem, ctx: Context) -> Solution:
         """The answer of the best finished trace."""
-        refuse_endless(ctx, self.enough or self.steps, "best-first")
+        refuse_endless(ctx, self.steps, "best-first")  # `enough` may never be reached
         grower = self.grower(problem, ctx)
         watch, queue, continued = Watch(self, grower), Queue(), 0
         self._push(queue, grower.tree.root, grower)

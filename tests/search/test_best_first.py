@@ -105,3 +105,8 @@ def test_settings_that_cannot_work_are_refused(wrong):
 def test_without_a_budget_or_a_number_it_is_refused():
     with pytest.raises(BadInput, match="never ends"):
         solve(BestFirst(scorer=Table({})), Listed({}))
+
+
+def test_enough_finished_traces_are_no_end_for_a_model_that_may_finish_none():
+    with pytest.raises(BadInput, match="never ends"):
+        solve(BestFirst(enough=1, scorer=Table({})), Listed({}))
