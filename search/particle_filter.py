@@ -44,7 +44,8 @@ class ParticleFilter(RoundSampler):
     """`particles` traces, resampled when their effective number falls to the share `ess` of
     them (1: after every step).
 
-    A particle's weight is its score to the power 1 / `tau` (for log scores exp(score / tau)).
+    A particle's weight is its score to the power 1 / `tau` (for log scores exp(score / tau)). At 1
+    the traces are weighted by their value; below, the better ones count for more.
     Copies share a node and part with the next draw. When all weights are 0 the step is drawn
     again, at most `retries` times. States are not merged: particles are independent draws. A vote
     counts the final weights, which have the scores in them already.
@@ -52,7 +53,7 @@ class ParticleFilter(RoundSampler):
 
     particles: int = 8
     ess: float = 0.5
-    tau: float = 1.0
+    tau: float = 0.5
     retries: int = 3
     merge: bool = field(default=False, kw_only=True)
 

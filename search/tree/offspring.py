@@ -26,7 +26,7 @@ UNSURE = 0.5
 FALLEN = ("length", "budget", "no answer", "exhausted")
 """Reasons for being closed after which a node is no candidate."""
 
-LAST = 3
+LAST = 2
 """So many times the usual number of children is drawn where none was found that scores above 0."""
 
 

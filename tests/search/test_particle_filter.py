@@ -69,7 +69,7 @@ def test_an_even_cloud_is_not_resampled_and_an_uneven_one_is():
     table = {"": ["a\n", "b\n"], "a\n": ["=yes"], "b\n": ["=no"]}
     for score, resampled in ((0.5, False), (0.01, True)):  # effective: 1.8 and 1.02 of 2
         scorer = Table({"a\n": 1.0, "b\n": score, "a\n=yes": 1.0, "b\n=no": score})
-        tree = solve(ParticleFilter(2, ess=0.75, scorer=scorer), Listed(table))[0].tree
+        tree = solve(ParticleFilter(2, ess=0.75, tau=1.0, scorer=scorer), Listed(table))[0].tree
         assert (tree.nodes[2].closed == "not resampled") is resampled
     always = solve(ParticleFilter(2, ess=1.0, scorer=Table({}, otherwise=0.5)), Listed(table))[0]
     assert not any(node.closed == "not resampled" for node in always.tree)  # all weigh the same
@@ -88,7 +88,7 @@ def test_finished_particles_are_the_models_traces_weighted_by_their_value():
     ends = {"a\na\n=aa": 1.0, "a\nb\n=ab": 0.5, "b\na\n=ba": 0.25, "b\nb\n=bb": 0.0}
     share = Counter()
     for seed in range(2):
-        strategy = ParticleFilter(1000, scorer=Table(between | ends))
+        strategy = ParticleFilter(1000, tau=1.0, scorer=Table(between | ends))
         tree = solve(strategy, Coin({}), seed=seed)[0].tree
         for node in tree.finished():
             share[node.answer] += node.note.get("weight", 0.0) / 2000
@@ -101,10 +101,10 @@ def test_the_vote_counts_weights():
     # one heavy trace says yes, two light ones say no
     table = {"": ["=yes", "=no", "=no"]}
     scorer = Table({"=yes": 0.9, "=no": 0.2})
-    vote = ParticleFilter(3, choose="vote", scorer=scorer)
+    vote = ParticleFilter(3, choose="vote", tau=1.0, scorer=scorer)
     assert solve(vote, Listed(table))[0].answer == "yes"
     scorer = Table({"=yes": 0.9, "=no": 0.6})
-    vote = ParticleFilter(3, choose="vote", scorer=scorer)
+    vote = ParticleFilter(3, choose="vote", tau=1.0, scorer=scorer)
     assert solve(vote, Listed(table))[0].answer == "no"
     best = ParticleFilter(3, scorer=scorer)
     assert solve(best, Listed(table))[0].answer == "yes"
