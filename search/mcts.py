@@ -37,11 +37,11 @@ class MCTS(TreeSampler):
     `rule` and `c` say how a child is selected. Its `prior` is the share of its parent's draws that
     came to it, the model's likelihood of the step, or the same for all. A draw that equals a
     sibling adds to that sibling's prior. A node with n visits gets floor(widen n^alpha) draws, and
-    another one where every child is worth less than its own value times urgency^draws (a first-play
-    urgency: Gelly and Wang 2006; 0: never). `wave` selections are made before their steps are
-    drawn: many at once cost less time and choose less well. `most_visited` answers with the end of
-    the most visited path in place of `choose`; `stop="first-accepted"` with the first end whose
-    score reaches `accept`.
+    another one as long as every child was worth less, when it was new, than the node's own value
+    times urgency^draws (a first-play urgency: Gelly and Wang 2006; 0: never). `wave` selections are
+    made before their steps are drawn: many at once cost less time and choose less well.
+    `most_visited` answers with the end of the most visited path in place of `choose`;
+    `stop="first-accepted"` with the first end whose score reaches `accept`.
     """
 
     simulations: int | None = None
@@ -50,7 +50,7 @@ class MCTS(TreeSampler):
     prior: Literal["draws", "likelihood", "uniform"] = "draws"
     widen: float = 1.0
     alpha: float = 0.25
-    urgency: float = 0.6
+    urgency: float = 0.95
     rollout: float = 0.0
     wave: int = 1
     most_visited: bool = False

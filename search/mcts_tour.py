@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 @dataclass(slots=True)
 class Place:
     """What has been drawn at a node: `arms` the different children that are open, `weights` their
-    priors before division by `total`, `texts` the first child of each text."""
+    priors before division by `total`, `texts` the first child of each text. `own` is what the node
+    was worth when it was new, `best` what the best of its children was."""
 
     arms: list[Node] = field(default_factory=list)
     weights: list[float] = field(default_factory=list)
     total: float = 0.0
     own: float = 1.0
+    best: float = -float("inf")
     draws: int = 0
     texts: dict[str, int] = field(default_factory=dict)
 
@@ -40,10 +42,10 @@ class Tour:
 
     async def run(self) -> str:
         """Simulate until something ends it; returns what did."""
-        how, ledger, made = self.how, self.grower.ctx.ledger, 0
+        how, made = self.how, 0
         while how.simulations is None or made < how.simulations:
             left = how.wave if how.simulations is None else min(how.wave, how.simulations - made)
-            before = ledger.spent.tokens
+            size = len(self.tree)
             paths = [self._select() for _ in range(left)]
             if not await self._grow(paths):
                 return "budget" if self.grower.spent else "done"
@@ -52,7 +54,7 @@ class Tour:
                 return "accepted"
             if self.grower.spent:
                 return "budget"
-            if how.simulations is None and ledger.spent.tokens == before:
+            if how.simulations is None and not any(n.tokens for n in self.tree.nodes[size:]):
                 return "done"  # what costs nothing would go on for ever
         return "done"
 
@@ -82,11 +84,9 @@ class Tour:
         while True:
             place = self.places[node.id]
             draw = place.draws < widened(node.visits, self.how.widen, self.how.alpha)
-            if not draw and place.arms:
-                hoped = (place.own - low) * self.how.urgency**place.draws
-                following = self._follow(node, place, low, low + hoped)
-            else:
-                following = None
+            hoped = (place.own - low) * self.how.urgency**place.draws
+            draw = draw or not place.arms or place.best - low < hoped
+            following = None if draw else self._follow(node, place, low)
             node.visits += 1
             node.value += low
             path.append(node)
@@ -95,12 +95,11 @@ class Tour:
                 return path
             node = following
 
-    def _follow(self, node: Node, place: Place, low: float, hoped: float) -> Node | None:
+    def _follow(self, node: Node, place: Place, low: float) -> Node:
         """The child of the highest `puct` or `uct` (search.mcts_rules, written out: this is the
-        innermost loop), the first of equals; None where every child is worth less than `hoped`."""
+        innermost loop); the first of equals."""
         span = max(self.high - low, 1e-12)
-        top = most = -float("inf")
-        best = None
+        top, best = -float("inf"), place.arms[0]
         puct = self.how.rule == "puct"
         if puct:
             scale = self.how.c * sqrt(node.visits) / place.total
@@ -108,14 +107,11 @@ class Tour:
             scale = self.how.c * sqrt(log(max(1, node.visits)))
         for arm, weight in zip(place.arms, place.weights, strict=True):
             visits = arm.visits
-            mean = arm.value / visits
             more = scale * weight / (1 + visits) if puct else scale / sqrt(visits)
-            bound = (mean - low) / span + more
-            if mean > most:
-                most = mean
+            bound = (arm.value / visits - low) / span + more
             if bound > top:
                 top, best = bound, arm
-        return best if most >= hoped else None
+        return best
 
     # -- a wave -----------------------------------------------------------------------
 
@@ -140,6 +136,8 @@ class Tour:
             value = self._value(child, seen, ends.get(child.id), path[-1])
             if child.visits == 0:
                 child.visits, child.value = 1, value
+                place = self.places[path[-1].id]
+                place.best = max(place.best, value)
                 if child.id in self.places:
                     self.places[child.id].own = value
             for node in path:

@@ -169,6 +169,8 @@ class Grower:
             node.draws += 1
             keys.append(seed.text)
             calls.append(self.ctx.model.generate(prompts[node.id], wish, self.ctx.ledger, seed))
+        if len(calls) == 1:  # without a task of its own, which costs more than drawing a node
+            return [self.grown(parents[0], (await calls[0])[0], keys[0])]
         answers = await asyncio.gather(*calls, return_exceptions=True)
         for answer in answers:
             if isinstance(answer, BaseException):

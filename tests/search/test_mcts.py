@@ -67,9 +67,8 @@ def test_the_child_that_is_followed_has_the_greatest_bound(rule):
             named = [uct(m, 84, n, c) for m, n, _ in table]
         assert named == pytest.approx(bounds)
         tour = Tour(MCTS(rule=rule, c=c), _Grower(tree))
-        followed = tour._follow(tree.root, place, 0.0, 0.0)
+        followed = tour._follow(tree.root, place, 0.0)
         assert followed.id - 1 == bounds.index(max(bounds))
-        assert tour._follow(tree.root, place, 0.0, 0.71) is None  # all are worth less
 
 
 # -- search -------------------------------------------------------------------------------
@@ -306,7 +305,7 @@ def test_it_beats_best_of_n_where_steps_can_be_judged():
     task = toy(20, 7)
     hits = [0, 0]
     for problem in task.problems:
-        for arm, strategy in enumerate((MCTS(urgency=0.9), BestOfN())):
+        for arm, strategy in enumerate((MCTS(), BestOfN())):
             answer = solve(strategy, task, Scripted(0.5), problem, Budget(tokens=200))[0].answer
             hits[arm] += answer == problem.answer
     assert hits[0] >= hits[1] + 5
