@@ -4,11 +4,12 @@
 
 `tiny` is served by this project's OpenAI-compatible server; every system draws from it with the
 same prompts and temperature, and is judged by the same programs: whole answers by the task's
-verifier, steps by its step verifier, which know the same (on expressions the solution: an oracle).
-Peers run in environments of their own (made where they are not there).
+verifier, steps by its step verifier (expressions) or by their exact value (countdown). All of them
+may know the solution: every row is an oracle's, and all know the same. Peers run in environments of
+their own (made where they are not there).
 
-its-hub caps samples, not tokens: it gets the number of samples that costs --tokens on average, as
-measured on training problems. treequest caps nothing; it is run until --tokens are generated. Then
+its-hub caps samples, not tokens: it gets the number of samples that costs TOKENS on average, as
+measured on training problems. treequest caps nothing; it is run until TOKENS are generated. Then
 our strategies solve each problem with exactly the tokens that the peer has generated on it, or
 fewer. So each row compares two systems at the same tokens on the same problems; the interval is a
 paired bootstrap. The strategies of ours were chosen on training problems.
@@ -37,7 +38,6 @@ from evaluators import load_task
 from evaluators.metrics import paired_bootstrap
 from evaluators.problem import Problem
 from evaluators.tasks.base import Task
-from labs.server.listen import Server
 from reasoning import load_model
 from reasoning.core import Context, LanguageModel, SeedPath
 from reasoning.ledger import Budget, Ledger
@@ -45,10 +45,13 @@ from reasoning.loop import run
 from search import parse
 
 HERE = Path(__file__).parent
-TASKS: dict[str, dict[str, Any]] = {"expressions": {"ops": (6, 8)}, "countdown": {"numbers": 4}}
+TASKS: dict[str, dict[str, Any]] = {"expressions": {"ops": (8, 10)}, "countdown": {"numbers": 4}}
+TOKENS = {"expressions": 240, "countdown": 100}
+"""Generated tokens a problem: a few samples."""
+
 OURS = {
-    "expressions": ("step-resample", "beam-search", "mcts"),
-    "countdown": ("mcts(urgency=0.9)", "beam-search", "step-resample"),
+    "expressions": ("step-resample(tries=8)", "mcts", "beam-search"),
+    "countdown": ("mcts(scorer=exact-value)", "beam-search(scorer=exact-value)"),
 }
 """For each task the best first, by training problems."""
 
@@ -60,6 +63,15 @@ PEERS = (
     ("treequest", "ABMCTSA, steps", "ab-mcts-steps"),
     ("treequest", "StandardMCTS, steps", "mcts-steps"),
 )
+SERVE = """
+import time
+from labs.server.listen import Server
+with Server("tiny") as server:
+    print(server.url, flush=True)
+    time.sleep(1e6)
+"""
+"""The server, in a process of its own."""
+
 AT_ONCE = 32
 TRIAL = 20
 """Training problems on which its-hub's number of samples is found."""
@@ -158,7 +170,7 @@ def compare(name: str, given: argparse.Namespace, url: str, model: LanguageModel
     for package, label, kind in PEERS:
         began = time.monotonic()
         peer = Peer(given.peers, package, kind, url)
-        size = peer.samples(trial, given.tokens) if package == "its-hub" else given.tokens
+        size = peer.samples(trial, TOKENS[name]) if package == "its-hub" else TOKENS[name]
         theirs, rows = peer.solve(task, size)
         late = sum(row.get("late", 0) for row in rows)
         arms = [best, *others] if label == "BestOfN" else [best]
@@ -187,17 +199,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peers", type=Path, required=True, help="folder for their environments")
     parser.add_argument("--problems", type=int, default=300)
-    parser.add_argument("--tokens", type=int, default=160, help="generated tokens a problem")
     given = parser.parse_args()
     began = time.monotonic()
     today, python = datetime.now(UTC).date(), platform.python_version()
     print("# Equal tokens on one served model\n")
     print(f"{today}, Python {python}, `python benchmarks/equal_tokens.py`: `tiny` behind", end=" ")
     print("`reasonlab serve`,\ntemperature .8; 95 % intervals of paired differences.\n")
-    with Server("tiny") as server:
-        model = load_model(f"openai:tiny@{server.url}", concurrency=AT_ONCE)
+    server = subprocess.Popen([sys.executable, "-c", SERVE], stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        url = server.stdout.readline().strip()
+        model = load_model(f"openai:tiny@{url}", concurrency=AT_ONCE)
         for name in TASKS:
-            compare(name, given, server.url, model)
+            compare(name, given, url, model)
+    finally:
+        server.kill()
     print(f"wall time {time.monotonic() - began:.0f} s", file=sys.stderr)
 
 

@@ -44,10 +44,13 @@ class Set:
         return self.task.verifier.check(problem, text).score
 
     def steps(self, problem: Problem, text: str) -> float:
-        """The share of steps that the step verifier accepts."""
-        judge: Any = self.task.step_verifier
+        """What a partial trace is worth: on countdown its exact value, else the share of its steps
+        that the step verifier accepts."""
         *lines, rest = text.split("\n")
         found = [f"{line}\n" for line in lines] + ([rest] if rest else [])
+        if self.task.name == "countdown":
+            return self.task.value(problem, found) or 0.0
+        judge: Any = self.task.step_verifier
         said = [judge.check(problem, found[: at + 1]).passed for at in range(len(found))]
         if not said:
             return 0.0

@@ -1,7 +1,7 @@
 """its-hub on a served model: python served_its_hub.py KIND URL PROBLEMS ANSWERS BUDGET.
 
 Its own client for OpenAI-compatible servers, its own algorithms, our verifiers as reward models.
-KIND is best-of-n (verifier), beam-search or particle-filter (step verifier); BUDGET is its number
+KIND is best-of-n (verifier), beam-search or particle-filter (scores of steps); BUDGET is its number
 of samples. It has no cap on tokens. Two things are changed: its client writes a field `extra_body`
 into the body beside the fields themselves, which is taken out, and what `agenerate` generates,
 which it does not count, is counted by its own accumulator.

@@ -5,8 +5,8 @@ its score. Here it draws from the server until TOKENS are generated (the last ca
 as this project's ledger does. KIND is
 
 - ab-mcts-answers: ABMCTSA over whole answers, scored by the verifier. A refinement goes on from
-  before the first step that the step verifier rejects (a random one where it rejects none);
-- ab-mcts-steps, mcts-steps: ABMCTSA and StandardMCTS over steps, scored by the step verifier. An
+  before the first step at which the score of the steps falls (a random one where it never does);
+- ab-mcts-steps, mcts-steps: ABMCTSA and StandardMCTS over steps, scored as steps are. An
   answer that is chosen for expansion cannot be continued: another one is drawn from the question.
 
 The answer is the finished text of the highest score, the first of equals.
