@@ -51,7 +51,7 @@ class Beliefs:
         two of a beta distribution."""
         count, total = self._counts[arm], self._sums[arm]
         if self.kind == "beta":
-            return ALPHA + total, BETA + count - total
+            return self._shape(arm)
         kappa, nu = KAPPA + count, NU + count
         mean = total / count if count else MEAN
         spread = max(0.0, self._squares[arm] - count * mean * mean)
@@ -64,7 +64,7 @@ class Beliefs:
         if len(arms) > MANY:
             return self._draw_many(rng)
         if self.kind == "beta":
-            return [rng.beta(*self.posterior(arm)) for arm in arms]
+            return [rng.beta(a, b) for a, b in map(self._shape, arms)]
         drawn = []
         for arm in arms:
             mean, kappa, nu, tau2 = self.posterior(arm)
@@ -76,6 +76,11 @@ class Beliefs:
         """The arm to play, the first of equals."""
         drawn = self.draw(rng)
         return drawn.index(max(drawn))
+
+    def _shape(self, arm: int) -> tuple[float, float]:
+        """The two parameters of a beta distribution."""
+        total = self._sums[arm]
+        return ALPHA + total, BETA + self._counts[arm] - total
 
     def _draw_many(self, rng: np.random.Generator) -> list[float]:
         """`draw` as operations on whole arrays, which is quicker for many arms."""
