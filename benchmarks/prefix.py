@@ -5,8 +5,9 @@
 
 A search over steps sends each node's whole text as the prompt of its children. The prefix cache of
 a local model computes only what is new. Every search is run with the cache and without, in turn,
-on the same model in this process, and on the same model behind `reasonlab serve`. Shares and sums
-of tokens are of the model's own counters; seconds are the median over the repeats.
+on a model in this process and on one behind the server of `reasonlab serve`; the model is loaded
+anew for each, so that the cache is cold. Tokens are of the model's own counters, seconds the median
+over the repeats.
 
 Two models: the shipped `tiny`, where a token costs little more than the bookkeeping, and randomly
 initialised ones of the same architecture, whose texts mean nothing and whose tokens cost what
@@ -23,9 +24,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,9 @@ from quiet import Watch
 from evaluators import load_task
 from labs.server.listen import Server
 from reasoning import load_model
+from reasoning.core import Prompt, Sampling, SeedPath
+from reasoning.ledger import Ledger
+from reasoning.loop import run as wait
 from search import compare, parse
 
 SEARCHES = ("beam-search", "best-first", "mcts")
@@ -90,42 +94,32 @@ def cost(search: str, task: Any, asked: Any, counted: Any, tokens: int) -> Cost:
     )  # fmt: skip
 
 
-@contextmanager
-def ways(name: str) -> Iterator[dict[tuple[str, bool], tuple[Any, Any]]]:
-    """By where (here, served) and whether with the cache: the model to ask and the one counted."""
-    found: dict[tuple[str, bool], tuple[Any, Any]] = {}
-    servers, models = [], []
+def run(search: str, task: Any, name: str, tokens: int, cache: bool, served: bool) -> Cost:
+    """One search on every problem by a model that is loaded for it, so that its cache is cold."""
+    model: Any = load_model(name, prefix_cache=cache)
     try:
-        for cache in (True, False):
-            model: Any = load_model(name, prefix_cache=cache)
-            models.append(model)
-            found["here", cache] = model, model
-            server = Server(model).start()
-            servers.append(server)
-            served = load_model(f"openai:{model.name}@{server.url}", can=sorted(model.can))
-            found["served", cache] = served, model
-        yield found
+        draws = [SeedPath(0).child(i) for i in range(2)]
+        work = [model.generate(Prompt((), "1+1="), Sampling(4), Ledger(), seed) for seed in draws]
+        for each in work:  # what is compiled or allocated at first use
+            wait(each)
+        if not served:
+            return cost(search, task, model, model, tokens)
+        with Server(model) as server:
+            asked = load_model(f"openai:{model.name}@{server.url}", can=sorted(model.can))
+            return cost(search, task, asked, model, tokens)
     finally:
-        for server in servers:
-            server.stop()
-        for model in models:
-            model.close()
+        model.close()
 
 
 def rows(name: str, label: str, settings: str, args: argparse.Namespace) -> Iterator[str]:
     """The table's lines of one model."""
     task = load_task("expressions", n=args.problems)
-    with ways(name) as all_ways:
-        for search in args.searches:
+    for search, served in product(args.searches, (False, True)):
+        costs: dict[bool, list[Cost]] = {True: [], False: []}
+        for _, cache in product(range(args.repeats), (True, False)):
             asked = f"{search}({settings})"
-            for where in ("here", "served"):
-                costs: dict[bool, list[Cost]] = {True: [], False: []}
-                for turn in range(args.repeats + 1):
-                    for cache in (True, False):
-                        found = cost(asked, task, *all_ways[where, cache], args.tokens)
-                        if turn:  # the first warms up
-                            costs[cache].append(found)
-                yield line(label, search, where, costs)
+            costs[cache].append(run(asked, task, name, args.tokens, cache, served))
+        yield line(label, search, "served" if served else "here", costs)
 
 
 def line(label: str, search: str, where: str, costs: dict[bool, list[Cost]]) -> str:
