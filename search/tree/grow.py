@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from evaluators.errors import BadInput
 from evaluators.problem import Problem
 from reasoning.core import Completion, Context, Scorer, Solution
-from search.sampler import WAVE, ended
+from search.sampler import WAVE, ended, pieces
 from search.tree.node import Node
 from search.tree.tree import SearchTree
 
@@ -118,7 +118,7 @@ class Grower:
             node.closed = "budget"
         elif self.room(node) < 1 or not completion.usage.completion:  # or the context is full
             node.closed = "length"
-        elif self.merge:
+        elif self.merge and node.finish != "length":  # one cut within a line stands at no state
             self._merge(node)
         return node
 
@@ -183,7 +183,8 @@ class Grower:
 
     def _merge(self, node: Node) -> None:
         """Close a node whose state an earlier one has reached."""
-        state = self.ctx.task.state_key(self.problem, self.tree.texts(node))
+        lines = pieces("".join(self.tree.texts(node)), self.ctx.task.boundary)
+        state = self.ctx.task.state_key(self.problem, lines)
         if state is None:
             return
         first = self.tree.states.setdefault(state, node.id)

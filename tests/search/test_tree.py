@@ -215,6 +215,39 @@ def test_equal_states_are_continued_once_and_share_the_score() -> None:
         assert len({n.score for n in made}) == 1
 
 
+def test_a_step_that_was_cut_within_its_line_stands_at_no_state() -> None:
+    from evaluators.tasks import load_task
+
+    task = load_task("countdown", n=1)
+    a, b, *_ = task.problems[0].fields["numbers"]
+    line = f"{a}+{b}={a + b}\n"
+
+    class Cut:
+        """The first child writes the line but its end, that child's child the end; the second
+        child of the prompt writes the first half of the line, its child the other half."""
+
+        name, dialect, flops_per_token = "cut", "compact", 0.0
+        can = frozenset({"continue", "tells_stop"})
+
+        async def generate(self, prompt, sampling, ledger, seed):
+            grant = ledger.reserve(purpose="s", model="cut", key=seed.text, prompt_tokens=1,
+                                   max_tokens=sampling.max_tokens)  # fmt: skip
+            start = len(prompt.prefix)
+            end = start + len(line) if start else (len(line) - 1, 3)[seed.parts[-1]]
+            usage = Usage(1, 0, 5)
+            grant.settle(usage)
+            text = line[start:end]
+            return [Completion(text, "boundary" if text.endswith("\n") else "length", usage)]
+
+    model: object = Cut()
+    context = Context(task, model, Ledger(), SeedPath(0, ("p",)))  # type: ignore[arg-type]
+    grower = TreeSampler().grower(task.problems[0], context)
+    [cut] = run(grower.expand([(grower.tree.root, 2)]))
+    assert [node.closed for node in cut] == ["", ""]
+    [[first], [second]] = run(grower.expand([(node, 1) for node in cut]))
+    assert (first.closed, second.closed, second.same_as) == ("", "equal state", first.id)
+
+
 def test_the_growing_tree_is_announced_to_those_who_look_on() -> None:
     seen = []
     task = toy(1)
