@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -161,9 +162,11 @@ def states(rows: Iterable[Labelled], task: Task) -> list[Labelled]:
 
 
 def save(rows: Sequence[Labelled], path: Path) -> None:
-    """One row a line."""
-    with path.open("w", encoding="utf-8") as file:
+    """One row a line; the file is there when it is whole."""
+    draft = path.with_name(path.name + ".new")
+    with draft.open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows)
+    os.replace(draft, path)
 
 
 def read(path: Path) -> list[Labelled]:

@@ -113,6 +113,14 @@ def test_rows_are_kept_as_they_are_and_another_label_changes_the_fingerprint(tmp
     assert labels.fingerprint(rows) != labels.fingerprint(other)
 
 
+def test_what_ends_while_rows_are_written_leaves_no_half_file(tmp_path):
+    whole = Labelled("t", "p", ("a",), (0.5,))
+    broken = Labelled("t", "p", (b"a",), (0.5,))  # type: ignore[arg-type]  # cannot be written
+    with pytest.raises(TypeError):
+        labels.save([whole, broken], tmp_path / "rows.jsonl")
+    assert not (tmp_path / "rows.jsonl").exists()
+
+
 def test_a_file_of_something_else_is_refused(tmp_path):
     (tmp_path / "rows.jsonl").write_text('{"task": 1}\n')
     with pytest.raises(BadInput, match="no labelled traces"):
