@@ -73,6 +73,9 @@ with Server("tiny") as server:
 """The server, in a process of its own."""
 
 AT_ONCE = 32
+SIZES = (2, 4, 6, 8, 12, 16)
+"""Numbers of samples that its-hub may be given: multiples of its beam width."""
+
 TRIAL = 20
 """Training problems on which its-hub's number of samples is found."""
 
@@ -125,9 +128,14 @@ class Peer:
         return Arm(right, [row["tokens"] for row in found]), found
 
     def samples(self, trial: Task, tokens: int) -> int:
-        """How many samples cost so many tokens on average, a multiple of its beam width."""
-        made, _ = self.solve(trial, 4)
-        return max(2, 2 * round(tokens / (float(np.mean(made.tokens)) / 4) / 2))
+        """The number of samples that costs nearest to so many tokens on average."""
+        found: dict[int, float] = {}
+        for size in SIZES:
+            made, _ = self.solve(trial, size)
+            found[size] = abs(float(np.mean(made.tokens)) - tokens)
+            if np.mean(made.tokens) > tokens:
+                break
+        return min(found, key=lambda size: found[size])
 
 
 # -- ours ---------------------------------------------------------------------------------
