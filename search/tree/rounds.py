@@ -16,6 +16,7 @@ from evaluators.errors import BadInput
 from evaluators.problem import Problem
 from evaluators.tasks.base import Task
 from reasoning.core import Context, Solution
+from search.sampler import refuse_greedy
 from search.scorers import resolve
 from search.tree.grow import Grower
 from search.tree.node import Node
@@ -40,6 +41,7 @@ class StoppingSampler(TreeSampler):
         if self.stop not in (None, "first-accepted"):
             raise BadInput(f"stop is 'first-accepted' or nothing, not {self.stop!r}")
         self._at_least_one("enough")
+        refuse_greedy(self, type(self).__name__)
 
     def _at_least_one(self, *names: str) -> None:
         for name in names:

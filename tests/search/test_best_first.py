@@ -95,8 +95,10 @@ def test_what_follows_an_equal_state_is_written_once():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"expansions": 0}, {"patience": 0.0}, {"enough": 0}, {"steps": 0}, {"stop": "soon"}]
-)
+    "wrong",
+    [{"expansions": 0}, {"patience": 0.0}, {"enough": 0}, {"steps": 0}, {"stop": "soon"},
+     {"temperature": 0}],
+)  # fmt: skip
 def test_settings_that_cannot_work_are_refused(wrong):
     with pytest.raises(BadInput):
         BestFirst(**wrong)
