@@ -138,7 +138,8 @@ class SeedPath:
     @cached_property
     def key(self) -> tuple[int, int]:
         """Two 64-bit words for a counter-based generator."""
-        digest = hashlib.blake2b(self.text.encode(), digest_size=16).digest()
+        raw = self.text.encode("utf-8", "surrogatepass")
+        digest = hashlib.blake2b(raw, digest_size=16).digest()
         return int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:], "little")
 
 

@@ -41,5 +41,6 @@ def fingerprint(problems: Sequence[Problem]) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for problem in problems:
         row = [problem.id, dict(problem.fields), problem.answer]
-        digest.update(json.dumps(row, sort_keys=True, ensure_ascii=False).encode() + b"\n")
+        text = json.dumps(row, sort_keys=True, ensure_ascii=False)
+        digest.update(text.encode("utf-8", "surrogatepass") + b"\n")
     return digest.hexdigest()

@@ -380,3 +380,11 @@ def test_what_a_scorers_own_model_read_is_not_read_again_and_its_failure_is_an_e
     assert run(second, "a", resume=True).facts() == whole.facts()
     assert first.read > 0 and second.read == 0
     assert [cell.state for cell in run(Reader(fault=gone), "b").cells] == ["error"] * 3
+
+
+def test_a_problem_with_half_a_character_in_its_id_and_text_is_run(tmp_path):
+    odd = Problem("toy/\ud800", {"numbers": [1, 2, 3], "remark": "\ud83d"}, "6")
+    task = Toy("toy", (odd,))
+    report = compare(["best-of-n(n=2)"], task, Scripted(1.0), [64], out=tmp_path / "run")
+    assert [cell.problem for cell in report.cells if cell.correct] == ["toy/\ud800"]
+    assert Report.load(tmp_path / "run").cells == report.cells
