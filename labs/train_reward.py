@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ class RewardSettings:
     problems of `task`, labelled exactly or by `rollouts` continuations a step."""
 
     kind: Literal["process", "outcome"] = "process"
+    head: Literal["likelihood", "classes"] = "likelihood"
     model: str = "tiny"
     task: str = "expressions"
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -45,6 +46,10 @@ def parser() -> argparse.ArgumentParser:
     default = RewardSettings()
     made.add_argument("--recipe", help="a recipe of an embedded model (tiny-prm), as it stands")
     made.add_argument("--kind", choices=("process", "outcome"), default=default.kind)
+    made.add_argument(
+        "--head", choices=("likelihood", "classes"), default=default.head,
+        help="what rates a step of a process model: its likelihood, or a classifier at its end",
+    )  # fmt: skip
     made.add_argument("--model", default=default.model, help="an embedded policy or hf:FOLDER")
     made.add_argument("--task", default=default.task)
     made.add_argument("--options", default="", help="difficulty of the task: ops=4..8 or numbers=5")
@@ -132,7 +137,8 @@ def train(settings: RewardSettings, folder: Path) -> Path:
     if settings.lr is not None:
         more["lr"] = settings.lr
     if settings.kind == "process":
-        return reward.train_process(known, policy, folder, reward.ProcessRecipe(**more), report)
+        base = reward.LIKELIHOOD if settings.head == "likelihood" else reward.ProcessRecipe()
+        return reward.train_process(known, policy, folder, replace(base, **more), report)
     couples = reward.pairs(known, settings.seed)
     return reward.train_outcome(couples, policy, folder, reward.OutcomeRecipe(**more), report)
 

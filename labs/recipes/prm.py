@@ -20,7 +20,7 @@ from evaluators.tasks import countdown_solver as solver
 from reasoning.core import LanguageModel
 from reasoning.loop import run
 from reasoning.train.labels import Draws, Labelled, label
-from reasoning.train.reward import ProcessRecipe
+from reasoning.train.reward import LIKELIHOOD, ProcessRecipe
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,6 @@ class Part:
     problems: int
     samples: int
     temperature: float = 1.0
-
-
-LIKELIHOOD = ProcessRecipe(head="likelihood", lr=3e-4, weight_decay=0.0, after_error=0.0)
 
 
 @dataclass(frozen=True)

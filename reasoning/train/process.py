@@ -55,6 +55,10 @@ class ProcessRecipe:
     save_every: int = 50
 
 
+LIKELIHOOD = ProcessRecipe(head="likelihood", lr=3e-4, weight_decay=0.0, after_error=0.0)
+"""The recipe of the likelihood head: small steps, because the policy is nearly right at first."""
+
+
 class Batches(torch.utils.data.Dataset):
     """Labelled texts as ready batches: ids (rows, length) padded on the right, for each token the
     number of its labelled piece (0: none), and the labels of the pieces in their order. Texts are

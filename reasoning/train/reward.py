@@ -19,10 +19,18 @@ from evaluators.errors import BadInput
 from reasoning.models.weights import quiet
 from reasoning.runlog import RunLog
 from reasoning.train.labels import Labelled
-from reasoning.train.process import ProcessRecipe, train_process
+from reasoning.train.process import LIKELIHOOD, ProcessRecipe, train_process
 from reasoning.train.run import arguments, follow, last, opened, saved, settings_of
 
-__all__ = ["OutcomeRecipe", "Pair", "ProcessRecipe", "pairs", "train_outcome", "train_process"]
+__all__ = [
+    "LIKELIHOOD",
+    "OutcomeRecipe",
+    "Pair",
+    "ProcessRecipe",
+    "pairs",
+    "train_outcome",
+    "train_process",
+]
 
 
 @dataclass(frozen=True)
