@@ -64,13 +64,13 @@ PEERS = (
     ("treequest", "StandardMCTS, steps", "mcts-steps"),
 )
 SERVE = """
-import time
+import sys
 from labs.server.listen import Server
 with Server("tiny") as server:
     print(server.url, flush=True)
-    time.sleep(1e6)
+    sys.stdin.read()
 """
-"""The server, in a process of its own."""
+"""The server, in a process of its own, until its standard input is closed: it ends with us."""
 
 AT_ONCE = 32
 SIZES = (2, 4, 6, 8, 12, 16)
@@ -213,7 +213,9 @@ def main() -> None:
     print("# Equal tokens on one served model\n")
     print(f"{today}, Python {python}, `python benchmarks/equal_tokens.py`: `tiny` behind", end=" ")
     print("`reasonlab serve`,\ntemperature .8; 95 % intervals of paired differences.\n")
-    server = subprocess.Popen([sys.executable, "-c", SERVE], stdout=subprocess.PIPE, text=True)
+    server = subprocess.Popen(
+        [sys.executable, "-c", SERVE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     try:
         assert server.stdout is not None
         url = server.stdout.readline().strip()
