@@ -28,7 +28,7 @@ class TreeSampler(Sampler):
     `merge` draws what follows an equal state once, where the task knows states.
     """
 
-    scorer: str | Scorer = "step-verifier"
+    scorer: str | Scorer = "step-verifier(rule=all)"
     choose: Literal["score", "vote"] = "score"
     step_tokens: int | None = None
     merge: bool = True
