@@ -38,7 +38,7 @@ def write_eval(
     ids = [tree.problem or "tree" for tree in trees]
     first = [ids[:at].count(name) for at, name in enumerate(ids)]
     spec = EvalSpec(
-        created=datetime.now(UTC), task=task, model=model, dataset=EvalDataset(
+        created=datetime.now(UTC).isoformat(), task=task, model=model, dataset=EvalDataset(
             name=task, samples=len(ids), sample_ids=list(dict.fromkeys(ids))
         ), config=_config(max(first, default=0) + 1), packages={},
     )  # fmt: skip

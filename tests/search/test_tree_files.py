@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import pairwise
 from pathlib import Path
 
 import networkx as nx
@@ -91,7 +92,7 @@ def test_a_half_written_last_line_is_left_out(tmp_path: Path) -> None:
     tree = small()
     raw = save_tree(tree, tmp_path / "whole.jsonl").read_bytes()
     starts = [at + 1 for at, byte in enumerate(raw) if byte == 10]
-    middles = [(a + b) // 2 for a, b in zip(starts, starts[1:], strict=False)]
+    middles = [(a + b) // 2 for a, b in pairwise(starts)]
     for cut in [*starts[:-1], *middles, *(start - 1 for start in starts[1:])]:
         (tmp_path / "cut.jsonl").write_bytes(raw[:cut])
         back = load_tree(tmp_path / "cut.jsonl")
