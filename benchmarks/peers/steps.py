@@ -1,4 +1,4 @@
-"""The toy that `benchmarks/searching.py` gives to every system: a trace is LENGTH lines of a number.
+"""The toy that `benchmarks/searching.py` gives to every system: traces of LENGTH lines of a number.
 
 A model that answers at once writes the next line; a scorer that answers at once rates what stands.
 Imports nothing but the standard library: the peers run it in environments of their own.
