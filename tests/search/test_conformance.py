@@ -21,7 +21,7 @@ from search.conformance.process import SPELT
 from search.conformance.subject import maze
 from search.strategies import STRATEGIES, parse
 
-DEPTH = 300
+DEPTH = 200
 """Of the deep problem, where recursion ends 200 levels above where the check begins."""
 
 MORE = [
@@ -74,6 +74,7 @@ def test_a_strategy_that_recurses_is_seen_there(shallow):
     assert "RecursionError" in report.findings[0].seen
 
 
+@pytest.mark.slow
 def test_two_thousand_steps_are_no_limit():
     assert_conforms(parse("beam-search"), rules=["deep"], depth=2_000)
 

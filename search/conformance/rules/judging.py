@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from math import inf
 
 from search.conformance.case import Case, Run
 from search.conformance.process import Process, brute_force
 from search.conformance.report import Finding
 from search.conformance.subject import NotApplicable, Subject, maze
+
+TELLING = 32
+"""Shares of fewer calls than this differ by chance: their standard error is above 0.12."""
 
 
 def optimum(subject: Subject) -> Iterator[Finding]:
@@ -99,7 +103,7 @@ def steering(subject: Subject) -> Iterator[Finding]:
     if not habits.steps or habits.judge != "scorer" or not habits.partial:
         raise NotApplicable("no scorer is asked about partial traces")
     shares: dict[str, float] = {}
-    early = True
+    fewest, early = inf, True
     for likes in ("01", "23"):
         process = Process(4, "abcd", {"0000": 0.5}, 0.5, likes=likes)
         inner: list[str] = []
@@ -110,10 +114,13 @@ def steering(subject: Subject) -> Iterator[Finding]:
             paths = [process.read(call.prefix)[0] for call in run.model.calls if call.question]
             inner += [path for path in paths if path]
         shares[likes] = sum(path[-1] in "01" for path in inner) / max(1, len(inner))
+        fewest = min(fewest, len(inner))
     if shares["01"] > shares["23"]:
         return
     if early:
         raise NotApplicable("it stopped by itself after too few calls to tell")
+    if fewest < TELLING:
+        raise NotApplicable(f"it made only {fewest} calls after a move, too few to tell")
     yield Finding(
         "steering",
         "more calls after moves 'a' and 'b' where the scorer likes those than where it likes"
