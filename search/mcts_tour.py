@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import exp, log, sqrt
+from math import exp, inf, log, sqrt
 from typing import TYPE_CHECKING
 
 from search.mcts_rules import widened
@@ -205,8 +205,8 @@ class Tour:
 
     def _rate(self, node: Node, neutral: float) -> float:
         """A node's own value: its score; the least there is for a trace that ended without an
-        answer; `neutral` where there is no score."""
-        if node.closed in ("no answer", "length"):
+        answer or is impossible (minus infinity); `neutral` where there is no score."""
+        if node.closed in ("no answer", "length") or node.score == -inf:
             return self._least(neutral)
         if node.score is None:
             return neutral

@@ -1,4 +1,4 @@
-from math import log, sqrt
+from math import inf, isfinite, log, sqrt
 
 import pytest
 from letters import Speller, Worth, best_word, matching, words
@@ -309,6 +309,14 @@ def test_it_beats_best_of_n_where_steps_can_be_judged():
             answer = solve(strategy, task, Scripted(0.5), problem, Budget(tokens=200))[0].answer
             hits[arm] += answer == problem.answer
     assert hits[0] >= hits[1] + 5
+
+
+@pytest.mark.parametrize("possible", ["bb", "none is"])
+def test_a_log_score_of_minus_infinity_spoils_no_mean(possible):
+    worth = Worth(lambda w: -1.0 if possible.startswith(w) else -inf, scale="log")
+    solution, _ = solve(mcts(worth), TASK, Speller(2), PROBLEM, Budget(tokens=200))
+    assert all(isfinite(node.value) for node in solution.tree)
+    assert solution.answer == "bb" or possible != "bb"
 
 
 @pytest.mark.parametrize(
