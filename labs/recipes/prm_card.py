@@ -130,7 +130,7 @@ def page(name: str, training: Mapping[str, Any], rows: Sequence[Measured]) -> st
         "```python",
         "from reasoning.models.process import load_process_model",
         f'model = load_process_model("{name}")',
-        f'# as a scorer: BestFirst(scorer="process-model(sure=0.9,doubt=4)", enough=1)', "```", "",
+        '# as a scorer: BestFirst(scorer="process-model(sure=0.9,doubt=4)", enough=1)', "```", "",
         "It knows nothing but the text. It was trained on these two tasks, with numbers as `tiny`"
         " meets them; elsewhere its ratings mean nothing.", "",
         "## How well it tells good states from lost ones", "",
