@@ -316,7 +316,6 @@ def test_a_log_score_of_minus_infinity_spoils_no_mean(possible):
     worth = Worth(lambda w: -1.0 if possible.startswith(w) else -inf, scale="log")
     solution, _ = solve(mcts(worth), TASK, Speller(2), PROBLEM, Budget(tokens=200))
     assert all(isfinite(node.value) for node in solution.tree)
-    assert solution.answer == "bb" or possible != "bb"
 
 
 @pytest.mark.parametrize(
