@@ -128,7 +128,7 @@ def page(name: str, training: Mapping[str, Any], rows: Sequence[Measured]) -> st
         f" problems (hash {data['hash']}): traces that `tiny` sampled at temperature 1, and random"
         " walks of countdown. Labels are exact.", "",
         "```python",
-        "from reasoning.models.process import load_process_model",
+        "from reasoning.models.process import load_process_model", "",
         f'model = load_process_model("{name}")',
         '# as a scorer: BestFirst(scorer="process-model(sure=0.9,doubt=4)", enough=1)', "```", "",
         "It knows nothing but the text. It was trained on these two tasks, with numbers as `tiny`"
