@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from math import isnan
+from math import inf, isnan
 from typing import TYPE_CHECKING
 
 from evaluators.errors import BadInput
@@ -87,7 +87,9 @@ class Grower:
         if fresh:
             traces = [self.tree.trace(node) for node in fresh]
             given = await self.scorer.score(self.problem, traces, self.ctx)
-            if len(given) != len(fresh) or any(s is not None and isnan(s) for s in given):
+            if len(given) != len(fresh) or any(
+                s is not None and (isnan(s) or s == inf) for s in given
+            ):
                 raise BadInput(
                     f"scorer {type(self.scorer).__name__} must give a number or None for each of"
                     f" {len(fresh)} traces, not {list(given)}"

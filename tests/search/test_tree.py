@@ -266,7 +266,7 @@ def test_a_scorer_of_finished_traces_is_refused_before_any_call() -> None:
         BestFirst(scorer="verifier").prepare(toy(1))
 
 
-@pytest.mark.parametrize("given", [[], [None, 1.0], [float("nan")]])
+@pytest.mark.parametrize("given", [[], [None, 1.0], [float("nan")], [float("inf")]])
 def test_a_scorer_that_does_not_rate_each_trace_is_refused(given: list) -> None:
     class Odd:
         knows, scale, needs, partial = "nothing", "unit", frozenset(), True
