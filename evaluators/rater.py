@@ -8,6 +8,7 @@ a failure and is no score. A rater knows no model: it asks through `ask`.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -114,14 +115,20 @@ class PairRater:
     criterion: str = CRITERION
 
     async def compare(self, question: str, first: str, second: str) -> Preference:
-        """The preference; what wins in one order only is a tie."""
+        """The preference; what wins in one order only is a tie. Both orders are asked at once, so
+        that what a budget pays does not depend on which reply comes first."""
         seen: list[Winner | None] = []
         reasons: list[str] = []
-        for a, b, names in ((first, second, _AS_GIVEN), (second, first, _TURNED)):
-            text = _PAIR.format(
+        texts = [
+            _PAIR.format(
                 criterion=self.criterion, question=question, first=a.strip(), second=b.strip()
             )
-            reply = await self.ask(text)
+            for a, b in ((first, second), (second, first))
+        ]
+        asked = await asyncio.gather(*map(self.ask, texts), return_exceptions=True)
+        for reply, names in zip(asked, (_AS_GIVEN, _TURNED), strict=True):
+            if isinstance(reply, BaseException):
+                raise reply
             said = replies.choice(reply)
             seen.append(None if said is None else names[said])
             reasons.append(replies.reason(reply))

@@ -125,6 +125,27 @@ def test_a_pair_is_asked_in_both_orders_and_only_agreement_wins(rule, pair, winn
     assert first == list(pair)
 
 
+def test_both_orders_are_asked_before_a_reply_comes_so_that_no_reply_decides_what_is_paid():
+    asked, replies = [], asyncio.Event()
+
+    async def ask(text: str) -> str:
+        asked.append(text)
+        await replies.wait()
+        return "Winner: tie"
+
+    async def compared() -> None:
+        rater = PairRater(ask)
+        both = asyncio.gather(rater.compare("q", "x", "y"), rater.compare("q", "x", "z"))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        seen = [tuple(part.strip() for part in t.split('"""')[1::2]) for t in asked]
+        assert seen == [("x", "y"), ("y", "x"), ("x", "z"), ("z", "x")]
+        replies.set()
+        await both
+
+    asyncio.run(compared())
+
+
 def test_ties_and_failures_are_counted():
     ratings = [Rating(4), Rating(None), Rating(1)]
     assert counts(ratings) == counts([*ratings])
