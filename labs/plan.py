@@ -53,6 +53,8 @@ def run(argv: list[str]) -> int:
         budgets = [int(part) for part in split(given.budget)]
     except ValueError as error:
         raise BadInput(f"--budget takes whole numbers of tokens, not {given.budget!r}") from error
+    if given.out.is_dir() or not given.out.absolute().parent.is_dir():
+        raise BadInput(f"{given.out} cannot be written: name a file in a folder that is there")
     options = dict(_option(part) for part in split(given.options))
     task = load_task(given.task, split="train", n=given.problems, seed=given.seed, **options)
     adaptive = fit_adaptive(

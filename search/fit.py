@@ -51,12 +51,18 @@ def fit_adaptive(
     `strategies` are texts such as `self-consistency`; with each of `budgets` (tokens a problem)
     they make the options. `probes` samples may be drawn to predict with (0: only the question is
     looked at), in the manner of `ask`, which the strategies should share so that probes serve as
-    their first samples. Raises BadInput for less than `folds` problems, or no option.
+    their first samples. Raises BadInput for less than `folds` problems, no option, and numbers
+    that cannot be.
     """
     options = tuple(Option(text, tokens) for text in strategies for tokens in sorted(budgets))
     if not options or len(task.problems) < max(2, folds):
         raise BadInput(
             f"fit_adaptive needs a strategy, a budget and at least {max(2, folds)} problems"
+        )
+    if min(budgets) < 1 or probes < 0 or bins < 1:
+        raise BadInput(
+            f"fit_adaptive: budgets are 1 token or more, probes 0 or more, bins 1 or more, not"
+            f" {list(budgets)}, {probes}, {bins}"
         )
     asked = ask or Sampler()
     found = []

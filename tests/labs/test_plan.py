@@ -34,6 +34,15 @@ def test_wrong_names_and_numbers_fail_at_once(tmp_path):
         run([file, "--budget", "many"])
     with pytest.raises(BadInput, match="name=value"):
         run([file, "--options", "ops"])
+    for wrong in (["--budget", "0,40"], ["--probes", "-1"], ["--bins", "0"]):
+        with pytest.raises(BadInput, match="or more"):
+            run([file, "--problems", "6", *wrong])
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_anything_is_run(tmp_path):
+    for place in (tmp_path, tmp_path / "none" / "plan.json"):
+        with pytest.raises(BadInput, match="cannot be written"):
+            run([str(place), "--problems", "6", "--budget", "20"])
 
 
 def test_a_plan_is_shown_by_difficulty():
