@@ -154,6 +154,8 @@ class Plan:
             if row.pop("kind") != "plan":
                 raise ValueError("its kind is not 'plan'")
             options = tuple(Option(**option) for option in row["options"])
+            if not options or not row["predictors"]:
+                raise ValueError("it has no options or no predictors")
             return Plan(options, tuple(_predictor(p) for p in row["predictors"]), row["made"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise BadInput(

@@ -45,6 +45,13 @@ def test_a_file_that_cannot_be_written_is_refused_before_anything_is_run(tmp_pat
             run([str(place), "--problems", "6", "--budget", "20"])
 
 
+def test_a_plan_without_options_is_no_plan(tmp_path):
+    file = tmp_path / "plan.json"
+    file.write_text('{"kind": "plan", "options": [], "predictors": [], "made": {}}')
+    with pytest.raises(BadInput, match="is no plan"):
+        Adaptive(plan=str(file))
+
+
 def test_a_plan_is_shown_by_difficulty():
     table = str(shown(Adaptive().fitted, 100))
     assert "difficulty" in table and "validation" in table
