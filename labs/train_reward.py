@@ -116,6 +116,8 @@ def train(settings: RewardSettings, folder: Path) -> Path:
 
     if min(settings.problems, settings.samples, settings.rollouts) < 1 or settings.epochs <= 0:
         raise BadInput("--problems, --samples, --rollouts and --epochs must be above 0")
+    if settings.temperature < 0 or (settings.lr is not None and settings.lr <= 0):
+        raise BadInput("--temperature must be 0 or more, and --lr above 0")
     policy = policy_folder(settings.model)
     task = load_task(settings.task, "train", settings.problems, settings.seed, **settings.options)
     rows = folder / "rows.jsonl"
@@ -145,11 +147,17 @@ def train(settings: RewardSettings, folder: Path) -> Path:
 
 def _same(settings: RewardSettings, folder: Path) -> None:
     """Keep the settings in the folder. Raises BadInput where it holds a run with others."""
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"{folder} cannot be written ({error}): name another folder") from error
     record, told = folder / "asked.json", json.dumps(asdict(settings), indent=1)
     if record.is_file() and json.loads(record.read_text("utf-8")) != json.loads(told):
         raise BadInput(f"{folder} holds a run with other settings: name another folder (--out)")
-    record.write_text(told + "\n", "utf-8")
+    if not record.is_file():
+        draft = record.with_suffix(".new")
+        draft.write_text(told + "\n", "utf-8")
+        draft.replace(record)
 
 
 def run(argv: list[str]) -> int:

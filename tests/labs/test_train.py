@@ -55,6 +55,15 @@ def test_a_process_model_is_made_from_nothing_but_settings_and_kept(tmp_path):
         train_reward(RewardSettings(options={"ops": 4}, problems=6), tmp_path)
 
 
+def test_numbers_that_cannot_be_and_a_folder_that_is_a_file_are_refused(tmp_path):
+    for wrong in (RewardSettings(temperature=-1.0), RewardSettings(lr=0.0)):
+        with pytest.raises(BadInput, match="--temperature"):
+            train_reward(wrong, tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInput, match="cannot be written"):
+        train_reward(RewardSettings(problems=2), tmp_path / "file")
+
+
 def test_walks_label_each_step_exactly_on_training_problems():
     from evaluators import load_task
 
