@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, log
+from math import exp, inf, log
 from typing import Literal
 
 from evaluators.errors import BadInput
@@ -45,7 +45,7 @@ class Mixture:
         if self.rule not in ("sum", "product", "min"):
             raise BadInput(f"mixture: rule is sum, product or min, not {self.rule!r}")
         if self.weights and (
-            len(self.weights) != len(self.parts) or not all(w > 0 for w in self.weights)
+            len(self.weights) != len(self.parts) or not all(0 < w < inf for w in self.weights)
         ):
             raise BadInput(
                 f"mixture: {len(self.parts)} scorers need as many weights above 0, not"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import prod
+from math import inf, prod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from weakref import WeakKeyDictionary
 
@@ -57,7 +57,7 @@ class Processed:
             raise BadInput(f"aggregate is min, product or last, not {self.aggregate!r}")
         if not 0 < self.sure <= 1:
             raise BadInput(f"sure lies above 0 and up to 1, not {self.sure}")
-        if self.doubt <= 0:
+        if not 0 < self.doubt < inf:
             raise BadInput(f"doubt is a power above 0, not {self.doubt}")
 
     @property

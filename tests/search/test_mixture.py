@@ -141,6 +141,8 @@ def test_mixtures_of_names_parse_and_choose():
         ("mixture(verifier,rule=max)", BadInput, "sum, product or min"),
         ("mixture(verifier,weights=1 2)", BadInput, "1 scorers need as many"),
         ("mixture(verifier,weights=0)", BadInput, "above 0"),
+        ("mixture(verifier,weights=inf)", BadInput, "above 0"),
+        ("process-model(doubt=nan)", BadInput, "power above 0"),
         ("mixture(verifier,weights=a)", BadInput, "numbers with spaces"),
         ("mixture(verifier,rule=min,weights=2)", BadInput, "no weights"),
         ("stepwise", BadInput, "needs scorer"), ("stepwise(verifier)", BadInput, "finished"),
