@@ -283,7 +283,7 @@ def load(
 ) -> Expressions:  # fmt: skip
     """`n` (default 200) expressions with `ops` operations (a number or a range, 1..20), of numbers
     up to `leaf`, with no value on the way above `most`."""
-    low, high = (ops, ops) if isinstance(ops, int) else ops
+    low, high = (ops, ops) if isinstance(ops, int) else (0, 0) if isinstance(ops, str) else ops
     if not 1 <= low <= high <= 20:
         raise BadInput(f"ops must lie in 1..20 with low <= high, not {ops!r}")
     if not 1 <= leaf <= most < 10**9:

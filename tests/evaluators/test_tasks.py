@@ -188,6 +188,8 @@ def test_wrong_names_and_options_are_named() -> None:
         load_task("countdown", digits=4)
     with pytest.raises(BadInput, match=r"3\.\.6"):
         load_task("countdown", numbers=7)
+    with pytest.raises(BadInput, match="ops must lie"):
+        load_task("expressions", ops="4..x")
     with pytest.raises(BadInput, match="only about"):
         load_task("operator", n=100_000, shots=0)
 
