@@ -59,7 +59,7 @@ class Cost:
     seconds: float
 
 
-def made(folder: Path, shape: dict[str, int]) -> Path:
+def made(folder: Path, shape: dict[str, Any]) -> Path:
     """A randomly initialised Qwen3 with the tokenizer of tiny, as a checkpoint in `folder`."""
     import torch
     import transformers
