@@ -24,13 +24,13 @@ from reasoning.core import (
     Message,
     Prompt,
     Sampling,
+    Scorer,
     SeedPath,
     Solution,
-    Step,
-    Trace,
 )
 from search.sampler import Sampler, complete, ended, pieces, refuse_endless, refuse_greedy
 from search.scorers import resolve
+from search.scorers.aggregate import beginnings
 from search.thompson import Beliefs
 from search.tree.grow import Grower
 from search.tree.node import ROOT, Node
@@ -60,6 +60,7 @@ class ABMCTS(TreeSampler):
     answer whose score reaches `accept`.
     """
 
+    scorer: str | Scorer = "step-verifier"
     answers: int | None = None
     beliefs: Literal["gaussian", "beta"] = "gaussian"
     by: Literal["prompt", "prefix"] | None = None
@@ -238,22 +239,21 @@ class _Tree:
         if len(steps) < 2:
             return ""
         if "cut" not in node.note:
-            node.note["cut"] = await self._worst(steps)
+            node.note["cut"] = await self._worst(node)
         worst = node.note["cut"]
         at = int(self.rng.integers(len(steps))) if worst is None else worst
         return "".join(steps[:at])
 
-    async def _worst(self, steps: Sequence[str]) -> int | None:
+    async def _worst(self, node: Node) -> int | None:
         """The step at which the score falls most, the first of equals; None where it never falls or
         no partial trace can be scored."""
         scorer = self.grower.scorer
         if scorer is None or not getattr(scorer, "partial", False):
             return None
-        heads = ["".join(steps[: i + 1]) for i in range(len(steps))]
-        traces = [Trace((Step(head, 0, "boundary"),), "boundary") for head in heads]
+        traces = beginnings(self.tree.trace(node), self.ctx.task.boundary)
         given = await scorer.score(self.problem, traces, self.ctx)
         scores = [score for score in given if score is not None]
-        if len(scores) < len(steps):
+        if len(scores) < len(traces):
             return None
         before = [1.0 if scorer.scale == "unit" else 0.0, *scores]
         falls = [old - new for old, new in zip(before, scores, strict=False)]

@@ -94,9 +94,11 @@ class Stepwise:
 
 
 def beginnings(trace: Trace, boundary: str) -> list[Trace]:
-    """The trace after each of its steps, the whole one last."""
+    """The trace after each of its steps, the whole one last. A step has its share of the trace's
+    tokens, by characters: a scorer that charges for reading charges by them."""
     texts = pieces(trace.text, boundary)
-    steps = [Step(text, 0, "boundary") for text in texts]
+    each = trace.tokens / max(1, len(trace.text))
+    steps = [Step(text, round(each * len(text)), "boundary") for text in texts]
     parts = [
         Trace(tuple(steps[: at + 1]), "boundary", seed=f"{trace.seed}+{at}")
         for at in range(len(steps) - 1)

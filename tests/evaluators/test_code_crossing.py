@@ -78,7 +78,7 @@ class MyInt(int):
         (len, "a builtin"), (math, "a module"), (np.array([None]), "array of object"),
         (defaultdict(lambda: 0), "a defaultdict"), (ValueError("x"), "a ValueError"),
     ],
-    ids=lambda value: str(value)[:20],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )  # fmt: skip
 def test_what_cannot_cross_is_named(value, said):
     for whole in (value, [value], {"k": (value,)}):

@@ -204,3 +204,12 @@ def test_stepwise_scores_a_trace_of_whole_text_as_one_of_steps():
             for t in (trace(text), Trace(steps, "eos", "2"))
         ]
         assert scores[0] == scores[1]
+
+
+def test_the_beginnings_of_a_trace_share_its_tokens() -> None:
+    from reasoning.core import Step, Trace
+    from search.scorers.aggregate import beginnings
+
+    trace = Trace((Step("12\n345\n=5", 18, "eos"),), "eos", "5", seed="0/p")
+    assert [part.text for part in beginnings(trace, "\n")] == ["12\n", "12\n345\n", "12\n345\n=5"]
+    assert [part.tokens for part in beginnings(trace, "\n")] == [6, 14, 18]
