@@ -1,10 +1,14 @@
-"""The back-end that tests of judging use: the strongest that works here."""
+"""What all tests share: Ctrl-C that works, and the back-end that tests of judging use."""
 
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as for what a shell runs in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

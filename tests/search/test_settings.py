@@ -11,8 +11,8 @@ from search import CompareSettings, compare_from
 def test_every_public_name_is_there():
     for name in search.__all__:
         assert getattr(search, name) is not None
-    with pytest.raises(AttributeError, match="no name 'beam'"):
-        search.beam  # noqa: B018
+    with pytest.raises(AttributeError, match="no name 'beem'"):
+        search.beem  # noqa: B018
     assert search.compare.__name__ == "compare"
 
 

@@ -219,7 +219,7 @@ def test_no_worker_outlives_a_killed_run_even_in_the_middle_of_a_job(tmp_path: P
     process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
     notes = tmp_path / "notes"
     assert until(lambda: notes.exists() and "train 3" in notes.read_text())
-    assert len(alive(tmp_path)) >= 3  # the run and its two workers
+    assert until(lambda: len(alive(tmp_path)) >= 3)  # the run and its two workers
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert until(lambda: not alive(tmp_path))
