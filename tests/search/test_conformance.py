@@ -35,6 +35,7 @@ MORE = [
     "tool-use(n=none,scorer=verifier,temperature=0.8)",
     "self-refine(rounds=none)",
     "self-refine(critic=model)",
+    "mcts(rollout=1.0)",
     "uncertainty(n=none)",
     "deep-conf(warmup=4)",
 ]
