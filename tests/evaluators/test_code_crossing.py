@@ -26,7 +26,10 @@ CROSSING = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("value", CROSSING, ids=lambda value: repr(value)[:40])
+# Numbered, for the text of a set differs from one process to the next.
+@pytest.mark.parametrize(
+    "value", CROSSING, ids=[f"{i}-{type(value).__name__}" for i, value in enumerate(CROSSING)]
+)
 def test_a_value_comes_back_equal_and_of_its_type(value):
     back = loads(dumps(value))
     assert type(back) is type(value)

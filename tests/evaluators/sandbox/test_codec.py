@@ -81,9 +81,11 @@ PLAIN = [
     list(range(100_000)),
     ["x"] * 1000,
 ]
+# Numbered, for the text of a set differs from one process to the next.
+NAMES = [f"{i}-{type(value).__name__}" for i, value in enumerate(PLAIN)]
 
 
-@pytest.mark.parametrize("value", PLAIN, ids=lambda v: f"{type(v).__name__}-{repr(v)[:30]}")
+@pytest.mark.parametrize("value", PLAIN, ids=NAMES)
 def test_plain_data_arrive_as_they_were(value) -> None:
     assert same(decode(bytearray(encode(value))), value)
 
@@ -124,7 +126,7 @@ def test_a_numpy_scalar_arrives_as_the_python_number(scalar, plain) -> None:
     assert same(decode(encode([scalar])), [plain])
 
 
-@pytest.mark.parametrize("value", PLAIN[:-2], ids=lambda v: f"{type(v).__name__}-{repr(v)[:30]}")
+@pytest.mark.parametrize("value", PLAIN[:-2], ids=NAMES[:-2])
 def test_a_call_arrives_with_its_arguments_as_they_were(value) -> None:
     for arguments in ([], [value], [1, value, ARRAYS[0], "x"]):
         message = write_call("source", "f", arguments, True)
