@@ -1,6 +1,13 @@
-"""Make text: prompts, models, the budget ledger, the run log. Knows no strategy."""
+"""Make text and learn from it: prompts, models, the budget ledger, the run log, traces, training.
+Knows no strategy.
+
+What trains is loaded on first use, so that `import reasoning` is quick.
+"""
 
 from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from reasoning.core import (
     Completion,
@@ -20,6 +27,13 @@ from reasoning.core import (
 )
 from reasoning.ledger import Budget, Ledger
 from reasoning.models import MODELS, load_model
+
+if TYPE_CHECKING:
+    from reasoning.train.sft import sft as sft
+
+_HOME = {
+    "sft": "train.sft",
+}
 
 __all__ = [
     "MODELS",
@@ -41,3 +55,15 @@ __all__ = [
     "Usage",
     "load_model",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        value = getattr(import_module(f"reasoning.{_HOME[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'reasoning' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

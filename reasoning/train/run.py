@@ -8,6 +8,8 @@ with the original's weights.
 from __future__ import annotations
 
 import json
+import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,9 +19,18 @@ import torch
 from reasoning.models.encode import Encoder
 from reasoning.models.weights import located, quiet, weights_id
 from reasoning.runlog import RunLog, versions
+from reasoning.train.recipe import Recipe
+from reasoning.train.spent import Spent
 
 RECORD = "training.json"
 """The file beside trained weights that tells recipe, data, parent, versions and curve."""
+SPENT = "spent.json"
+
+Progress = Callable[[dict[str, Any]], None]
+
+
+def unheard(row: dict[str, Any]) -> None:
+    """The progress of a run that nobody follows."""
 
 
 def settings_of(
@@ -48,29 +59,59 @@ def opened(policy: str, kind: Any, seed: int, **head: Any) -> tuple[Any, Any, En
     return model, words, Encoder(words, "compact" if dialect == "compact" else "plain", policy)
 
 
-def follow(log: RunLog, progress: Callable[[dict[str, Any]], None]) -> Any:
-    """A callback that writes the trainer's metrics to the run log."""
+def follow(
+    log: RunLog, progress: Progress, *, spent: Spent | None = None, cap: float | None = None,
+    stop: threading.Event | None = None,
+) -> Any:  # fmt: skip
+    """A callback that writes the trainer's metrics to the run log, with what the student has spent;
+    it ends the run at `cap` FLOPs or when `stop` is set, and keeps a checkpoint then."""
     from transformers import TrainerCallback
 
     class Follow(TrainerCallback):
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kw: Any) -> None:
+            if not state.is_world_process_zero:
+                return
             row = {"step": state.global_step, "of": state.max_steps}
             row |= {k: v for k, v in (logs or {}).items() if isinstance(v, (int, float))}
+            if spent is not None:
+                row["flops"] = spent.flops
             log.append("metrics", **row)
             progress(row)
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **kw: Any) -> Any:
+            full = spent is not None and cap is not None and spent.flops >= cap
+            if full or (stop is not None and stop.is_set()):
+                control.should_log = control.should_save = control.should_training_stop = True
+            return control
+
+        def on_save(self, args: Any, state: Any, control: Any, **kw: Any) -> None:
+            if spent is not None and state.is_world_process_zero:
+                folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+                draft = folder / f"{SPENT}.new"
+                draft.write_text(json.dumps(spent.told()), "utf-8")
+                os.replace(draft, folder / SPENT)
 
     return Follow()
 
 
-def last(folder: Path) -> str | None:
-    """The latest checkpoint of the run."""
+def last(folder: Path, spent: Spent | None = None) -> str | None:
+    """The latest whole checkpoint of the run; what had been spent by then is put into `spent`."""
     found = sorted((folder / "checkpoints").glob("checkpoint-*"), key=lambda p: int(p.name[11:]))
-    whole = [path for path in found if (path / "trainer_state.json").is_file()]
-    return str(whole[-1]) if whole else None
+    needed = ["trainer_state.json"] + ([SPENT] if spent is not None else [])
+    whole = [path for path in found if all((path / name).is_file() for name in needed)]
+    if not whole:
+        return None
+    if spent is not None:
+        spent.restore(json.loads((whole[-1] / SPENT).read_text("utf-8")))
+    return str(whole[-1])
 
 
-def saved(model: Any, words: Any, folder: Path, settings: dict[str, Any], log: RunLog) -> Path:
-    """Weights in bf16, tokenizer, and the record of how they were made."""
+def saved(
+    model: Any, words: Any, folder: Path, settings: dict[str, Any], log: RunLog,
+    *, policy: str | None = None, spent: Spent | None = None, **told: Any,
+) -> Path:  # fmt: skip
+    """Weights in bf16, tokenizer, and the record of how they were made: settings, versions, the
+    path from here to the parent (`policy`), what was spent, the curve, and what else is `told`."""
     place = folder / "model"
     with quiet():
         model.to(torch.bfloat16).save_pretrained(place)
@@ -80,20 +121,38 @@ def saved(model: Any, words: Any, folder: Path, settings: dict[str, Any], log: R
         for event in log.events()
         if event["kind"] == "metrics" and "loss" in event
     ]
-    told = {**settings, "versions": versions(), "curve": curve[:: max(1, len(curve) // 60)]}
-    (place / RECORD).write_text(json.dumps(told, indent=1) + "\n", "utf-8")
+    record = {**settings, "versions": versions(), "curve": curve[:: max(1, len(curve) // 60)]}
+    if policy is not None and Path(policy).is_dir():
+        record["parent"] = {**settings["parent"], "path": os.path.relpath(policy, place)}
+    if spent is not None:
+        record["spent"] = spent.told()
+    (place / RECORD).write_text(json.dumps({**record, **told}, indent=1) + "\n", "utf-8")
     return place
 
 
 def arguments(kind: Any, folder: Path, steps: int, recipe: Any, **more: Any) -> Any:
-    """Trainer arguments for this machine: on a CPU no bf16."""
+    """Trainer arguments for this machine: on a CPU no bf16. `more` overrides them."""
     on_cpu = not torch.cuda.is_available()
-    return kind(
-        output_dir=str(folder / "checkpoints"), max_steps=steps, seed=recipe.seed,
-        max_grad_norm=1.0, use_cpu=on_cpu, bf16=not on_cpu, report_to=[],
-        logging_steps=min(10, steps), save_strategy="steps", save_steps=recipe.save_every,
-        save_total_limit=1, disable_tqdm=True, dataloader_pin_memory=False, **more,
-    )  # fmt: skip
+    asked = {
+        "output_dir": str(folder / "checkpoints"), "max_steps": steps, "seed": recipe.seed,
+        "max_grad_norm": 1.0, "use_cpu": on_cpu, "bf16": not on_cpu, "report_to": [],
+        "logging_steps": min(10, steps), "save_strategy": "steps", "save_total_limit": 1,
+        "save_steps": recipe.save_every, "disable_tqdm": True, "dataloader_pin_memory": False,
+    }  # fmt: skip
+    return kind(**{**asked, **more})
+
+
+def asked_of(recipe: Recipe) -> dict[str, Any]:
+    """Trainer arguments that follow from a recipe, beside those of `arguments`."""
+    on_cpu = not torch.cuda.is_available()
+    half = recipe.precision == "bfloat16" or (recipe.precision == "auto" and not on_cpu)
+    return {
+        "per_device_train_batch_size": recipe.batch // recipe.accumulate,
+        "gradient_accumulation_steps": recipe.accumulate,
+        "learning_rate": recipe.lr, "weight_decay": recipe.weight_decay,
+        "max_grad_norm": recipe.clip, "bf16": half,
+        "activation_checkpointing": recipe.checkpointing,
+    }  # fmt: skip
 
 
 def shape(steps: int, warmup: int, decay: float) -> Callable[[int], float]:
@@ -102,3 +161,28 @@ def shape(steps: int, warmup: int, decay: float) -> Callable[[int], float]:
     return lambda step: min(
         1.0, (step + 1) / max(1, warmup), (steps - step) / max(1.0, steps - begin)
     )
+
+
+def pace(recipe: Recipe, steps: int, spent: Spent) -> Callable[[int], float]:
+    """`shape` over the run's share that is done: of the steps, or of the FLOPs where they are what
+    ends it."""
+    rise = max(1e-9, recipe.warmup)
+    fall = max(1e-9, recipe.decay)
+
+    def factor(step: int) -> float:
+        share = step / steps
+        if recipe.flops is not None:
+            share = max(share, spent.flops / recipe.flops)
+        return max(0.0, min(1.0, (share + 1 / steps) / rise, (1 - share) / fall))
+
+    return factor
+
+
+def optimiser(model: Any, recipe: Recipe) -> torch.optim.Optimizer:
+    """The recipe's: AdamW (betas 0.9, 0.95), or Muon for hidden matrices, AdamW for the rest."""
+    if recipe.optimiser == "muon":
+        from reasoning.train.both import MuonAdamW
+
+        return MuonAdamW(model, recipe.lr, recipe.weight_decay, ("lm_head",))
+    wanted = [p for p in model.parameters() if p.requires_grad]
+    return torch.optim.AdamW(wanted, recipe.lr, betas=(0.9, 0.95), weight_decay=recipe.weight_decay)
