@@ -15,8 +15,8 @@ from evaluators.errors import BadInput
 from evaluators.intervals import Interval, bootstrap_interval
 from evaluators.problem import Problem
 from evaluators.tasks.base import Task
+from reasoning.verify import verdict_of
 from search.cell import Cell, scope
-from search.sampler import verdict_of
 
 if TYPE_CHECKING:
     from search.report import Report

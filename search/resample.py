@@ -15,7 +15,8 @@ from evaluators.problem import Problem
 from evaluators.tasks.base import Task
 from evaluators.verdict import Knows, StepVerifier, Verdict
 from reasoning.core import Completion, Context, Prompt, Sampling, SeedPath, Solution, Step, Trace
-from search.sampler import Sampler, ended, refuse_endless, refuse_greedy, step_of, verdict_of
+from reasoning.verify import verdict_of
+from search.sampler import Sampler, ended, refuse_endless, refuse_greedy, step_of
 
 Outcome = Literal["open", "accepted", "finished", "rejected", "cut", "budget"]
 

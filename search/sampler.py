@@ -8,23 +8,18 @@ numbers).
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from evaluators.errors import BadInput, CannotJudge, LabError
+from evaluators.errors import BadInput
 from evaluators.problem import Problem
 from evaluators.tasks.base import Format, Task
-from evaluators.verdict import Knows, StepVerifier, Verdict, Verifier
+from evaluators.verdict import Knows, Verdict
 from reasoning.core import Completion, Context, Prompt, Sampling, SeedPath, Step, Trace
 from reasoning.prompts import PromptStyle, build
 
 WAVE = 64
 """The most samples of one problem in flight at once."""
-
-PATIENCE = 0.02
-"""Seconds that a judge may hold up the event loop."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,43 +183,3 @@ def pieces(text: str, boundary: str) -> list[str]:
     """A trace's text cut after every step boundary."""
     *ended, rest = text.split(boundary)
     return [*(piece + boundary for piece in ended), *([rest] if rest else [])]
-
-
-class JudgeFailed(LabError):
-    """A verifier that broke down on one problem, which becomes `error`; others go on."""
-
-
-def verdict_of(verifier: Verifier | StepVerifier, problem: Problem, work: Any) -> Verdict:
-    """What a verifier says of a text, or of steps. Raises JudgeFailed where it raises, and BadInput
-    where it returns something else than a Verdict."""
-    name = f"verifier {type(verifier).__name__}"
-    try:
-        verdict = verifier.check(problem, work)
-    except CannotJudge as error:
-        raise JudgeFailed(str(error)) from error
-    except LabError:
-        raise
-    except Exception as error:
-        raise JudgeFailed(
-            f"{name} failed on problem {problem.id!r} ({type(error).__name__}: {error}): let it"
-            " return a verdict with score 0 for what it cannot read"
-        ) from error
-    if not isinstance(verdict, Verdict):
-        raise BadInput(f"{name} must return a Verdict, not {type(verdict).__name__}")
-    return verdict
-
-
-_BLOCKING: set[type] = set()  # judges that were seen to take their time
-
-
-async def judge(verifier: Verifier, problem: Problem, text: str) -> Verdict:
-    """The verdict on one text. A judge that says it is `slow`, or that has once taken longer than
-    PATIENCE seconds, works in a thread, so that decoding goes on meanwhile."""
-    kind = type(verifier)
-    if kind in _BLOCKING or getattr(verifier, "slow", False):
-        return await asyncio.to_thread(verdict_of, verifier, problem, text)
-    began = time.perf_counter()
-    verdict = verdict_of(verifier, problem, text)
-    if time.perf_counter() - began > PATIENCE:
-        _BLOCKING.add(kind)
-    return verdict

@@ -25,7 +25,7 @@ from labs.tree_figure import draw_trees
 from labs.widgets.style import ERROR
 from reasoning.core import LanguageModel, Strategy
 from reasoning.ledger import Budget
-from search.sampler import verdict_of
+from reasoning.verify import verdict_of
 from search.tree.html import drawing, scene, style, told
 from search.tree.node import Node
 from search.tree.tree import SearchTree

@@ -10,7 +10,8 @@ from evaluators.errors import BadInput
 from evaluators.problem import Problem
 from evaluators.verdict import Knows, StepVerifier, Verifier
 from reasoning.core import Context, Trace
-from search.sampler import judge, pieces, verdict_of
+from reasoning.verify import judge, verdict_of
+from search.sampler import pieces
 
 
 @dataclass(frozen=True)

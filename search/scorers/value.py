@@ -14,7 +14,7 @@ from evaluators.problem import Problem
 from evaluators.tasks.base import Task
 from evaluators.verdict import Knows
 from reasoning.core import Context, Trace
-from search.sampler import judge
+from reasoning.verify import judge
 
 NORMAL = NormalDist()
 
