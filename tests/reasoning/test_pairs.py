@@ -8,27 +8,10 @@ from dataclasses import replace
 import pytest
 
 from evaluators.errors import BadInput
-from evaluators.tasks.expressions import Expressions
-from reasoning.core import Message
 from reasoning.data import pairs as kept
 from reasoning.data.pairs import PreferencePair, pair, pairs_from
-from reasoning.data.rows import Piece, TraceRow, instance_of, question
-
-TASK = Expressions("expressions")
-
-
-def row(number, text, passed: bool | None = True, asked="1+2*3", **more):
-    problem = replace(TASK.parse_problem(asked), id=f"expressions/{asked}")
-    verdict = None if passed is None else {"passed": passed, "score": float(passed)}
-    return replace(
-        TraceRow(
-            id=f"r{number}", task="expressions", split="train", seed=0, problem=question(problem),
-            instance=instance_of("expressions", problem),
-            messages=(Message("user", f"{asked}<think>"),), pieces=(Piece(text),), finish="eos",
-            verdict=verdict, n_tokens=len(text),
-        ),
-        **more,
-    )  # fmt: skip
+from reasoning.data.rows import Piece
+from tests.reasoning.trace_rows import row
 
 
 def named(pairs: list[PreferencePair]):
