@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "verify": ("labs.verify", "check the artefacts of an evolution again, without running code"),
     "judge": ("labs.judge", "pass@k of code samples against unit tests, in the sandbox"),
     "serve": ("labs.serve", "serve models and strategies as OpenAI does"),
+    "students": ("labs.students", "trained models side by side: samples, search, forgetting, cost"),
     "tasks": ("labs.names", "list the tasks"),
     "models": ("labs.names", "list the models"),
     "strategies": ("labs.names", "list the strategies"),

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from search.single import Direct as Direct
     from search.strategies import STRATEGIES as STRATEGIES
     from search.strategies import parse as parse
+    from search.student_cost import Cost as Cost
+    from search.student_report import StudentReport as StudentReport
+    from search.students import evaluate_students as evaluate_students
     from search.tool_use import ToolUse as ToolUse
     from search.tree_of_thoughts import TreeOfThoughts as TreeOfThoughts
     from search.uncertainty import Uncertainty as Uncertainty
@@ -52,6 +55,7 @@ _HOME = {
     "BudgetForcing": "budget_forcing",
     "ChainOfThought": "single",
     "CompareSettings": "settings",
+    "Cost": "student_cost",
     "DeepConf": "deep_conf",
     "DVTS": "dvts",
     "Direct": "single",
@@ -66,12 +70,14 @@ _HOME = {
     "SelfConsistency": "self_consistency",
     "SelfRefine": "self_refine",
     "StepResample": "resample",
+    "StudentReport": "student_report",
     "TreeOfThoughts": "tree_of_thoughts",
     "Uncertainty": "uncertainty",
     "ToolUse": "tool_use",
     "compare": "comparison",
     "compare_async": "comparison",
     "compare_from": "settings",
+    "evaluate_students": "students",
     "fit_adaptive": "fit",
     "open_run": "evolve.opened",
     "parse": "strategies",
