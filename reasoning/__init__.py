@@ -29,9 +29,19 @@ from reasoning.ledger import Budget, Ledger
 from reasoning.models import MODELS, load_model
 
 if TYPE_CHECKING:
+    from reasoning.data.collect import collect_traces as collect_traces
+    from reasoning.data.traces import Traces as Traces
+    from reasoning.train.practice import Practice as Practice
+    from reasoning.train.rl import grpo as grpo
+    from reasoning.train.rl import rloo as rloo
     from reasoning.train.sft import sft as sft
 
 _HOME = {
+    "Traces": "data.traces",
+    "collect_traces": "data.collect",
+    "Practice": "train.practice",
+    "grpo": "train.rl",
+    "rloo": "train.rl",
     "sft": "train.sft",
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from evaluators.errors import BadInput
-from reasoning.core import Usage
+from reasoning.core import LanguageModel, Usage
 
 
 @dataclass(frozen=True)
@@ -63,3 +63,17 @@ class Row:
     tokens: int = 0
     lost: str | None = None
     discarded: str | None = None
+
+
+def refuse_uncountable(budget: Budget, model: LanguageModel) -> None:
+    """Raises BadInput for a cap whose use cannot be counted with this model."""
+    if budget.dollars is not None and getattr(model, "price", None) is None:
+        raise BadInput(
+            f"a dollar budget needs a price for model {model.name!r}: cap tokens, or give the model"
+            " a price (for openai: price_prompt and price_completion)"
+        )
+    if budget.flops is not None and not model.flops_per_token:
+        raise BadInput(
+            f"a budget of flops cannot be counted with model {model.name!r}, whose cost of a token"
+            " is not known: cap tokens"
+        )

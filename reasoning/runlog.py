@@ -134,13 +134,20 @@ def read_settings(folder: str | Path) -> dict[str, Any]:
 def read_events(folder: str | Path) -> Iterator[dict[str, Any]]:
     """The events of a run folder, also while it is being written: a half-written last line is left
     out. Raises BadInput for a damaged line."""
-    path = Path(folder) / EVENTS
+    return read_lines(Path(folder) / EVENTS)
+
+
+def read_lines(path: Path, mark: bytes = b"") -> Iterator[dict[str, Any]]:
+    """The events of a file, or those whose line begins with `mark` (`{"kind":"cell",`): no other is
+    taken apart."""
     if not path.exists():
         return
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             if not line.endswith(b"\n"):
                 return
+            if not line.startswith(mark):
+                continue
             try:
                 yield json.loads(line.decode("utf-8", "surrogatepass"))
             except ValueError as error:

@@ -7,7 +7,7 @@ from operator import index
 from typing import Any
 
 from evaluators.errors import BadInput
-from reasoning.core import LanguageModel, Strategy
+from reasoning.core import Strategy
 from reasoning.ledger import Budget
 from search.cell import budget_label
 from search.strategies import label, parse
@@ -31,20 +31,6 @@ def named_arms(strategies: Strategies) -> dict[str, Strategy]:
             )
         arms[label(strategy)] = strategy
     return arms
-
-
-def refuse_uncountable(budget: Budget, model: LanguageModel) -> None:
-    """Raises BadInput for a cap whose use cannot be counted with this model."""
-    if budget.dollars is not None and getattr(model, "price", None) is None:
-        raise BadInput(
-            f"a dollar budget needs a price for model {model.name!r}: cap tokens, or give the model"
-            " a price (for openai: price_prompt and price_completion)"
-        )
-    if budget.flops is not None and not model.flops_per_token:
-        raise BadInput(
-            f"a budget of flops cannot be counted with model {model.name!r}, whose cost of a token"
-            " is not known: cap tokens"
-        )
 
 
 def _strategy(item: Strategy | str) -> Strategy:

@@ -19,12 +19,13 @@ from evaluators.errors import BadInput, LabError
 from evaluators.problem import Problem
 from evaluators.tasks.base import Task
 from evaluators.verdict import Verdict
+from reasoning.budget import refuse_uncountable
 from reasoning.core import BadPrompt, Context, LanguageModel, SeedPath, Solution
 from reasoning.ledger import Budget, Ledger, Row
 from reasoning.logged import CallFailed, LoggedModel, responses
 from reasoning.runlog import RunLog
 from reasoning.verify import JudgeFailed, judge
-from search.arms import Budgets, Strategies, listed_budgets, named_arms, refuse_uncountable
+from search.arms import Budgets, Strategies, listed_budgets, named_arms
 from search.cell import Cell, budget_label, failed, scope, settled
 from search.describe import describe, fingerprint
 from search.progress import Meter, Snapshot, Watcher, watcher_of

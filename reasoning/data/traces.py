@@ -1,0 +1,188 @@
+"""Rows out of what a strategy returned: each trace with the prompt that it answers and a verdict.
+
+`Heard` is the model as a strategy sees it during collection; it remembers what was asked.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from evaluators.errors import BadInput
+from evaluators.problem import Problem
+from evaluators.tasks.base import Task
+from evaluators.verdict import Verdict
+from reasoning.core import Completion, Prompt, Sampling, SeedPath, Solution, Trace
+from reasoning.data.rows import Piece, TraceRow, digest, instance_of
+from reasoning.ledger import Ledger, Row
+from reasoning.logged import LoggedModel
+from reasoning.verify import judge
+
+
+class Traces(list[TraceRow]):
+    """Collected rows in the order of their problems, and what became of the rest.
+
+    `errors` tells the reason by problem id where a call or the verifier failed; `unpaid` counts
+    problems that the budget of the whole run left undone. The same call with the same folder asks
+    for both again. `spent` is the sum of the ledger, earlier sessions of the folder included;
+    `trees` are the search trees by problem id, where they were asked for.
+    """
+
+    def __init__(
+        self, rows: Sequence[TraceRow] = (), *, errors: Mapping[str, str] | None = None,
+        unpaid: int = 0, spent: Row | None = None, trees: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(rows)
+        self.errors, self.unpaid = dict(errors or {}), unpaid
+        self.spent = spent or Row("total", "", "", calls=0)
+        self.trees = dict(trees or {})
+
+    def __repr__(self) -> str:
+        right = sum(row.correct for row in self)
+        share = f" ({right / len(self):.0%} correct)" if self else ""
+        problems = len({(row.task, row.problem.get("id")) for row in self})
+        text = f"{len(self):,} traces{share} of {problems:,} problems"
+        text += f", {len(self.errors)} errors" if self.errors else ""
+        return f"<{text}{f', {self.unpaid} unpaid' if self.unpaid else ''}>"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One call that a strategy made: what was asked, and what was answered."""
+
+    prompt: Prompt
+    sampling: Sampling
+    text: str
+
+
+class Heard(LoggedModel):
+    """A logged model that remembers, for each seed path, what was asked with it."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.calls: dict[str, Asked] = {}
+
+    async def generate(
+        self, prompt: Prompt, sampling: Sampling, ledger: Ledger, seed: SeedPath
+    ) -> list[Completion]:
+        made = await super().generate(prompt, sampling, ledger, seed)
+        for at, completion in enumerate(made):
+            path = seed.child(at) if sampling.n > 1 else seed
+            self.calls[path.text] = Asked(prompt, sampling, completion.text)
+        return made
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What all rows of one collection share: the task, its run seed, the teacher's description
+    (`model`, `fingerprint`, `strategy`, …) and the version of the judge."""
+
+    task: Task
+    seed: int
+    teacher: Mapping[str, Any]
+    version: str
+
+
+async def rows_of(
+    solution: Solution, problem: Problem, question: Mapping[str, Any], heard: Heard, origin: Origin
+) -> list[TraceRow]:
+    """The solution's traces as rows, those without text left out. Raises JudgeFailed where the
+    verifier breaks down, BadInput where nobody can tell what a trace answers."""
+    rows: list[TraceRow] = []
+    seen: dict[str, int] = {}
+    verdicts: dict[tuple[str, str], Mapping[str, Any]] = {}
+    created = datetime.fromtimestamp(int(time.time()), UTC).isoformat()
+    task = origin.task
+    instance, split = instance_of(task.name, problem), str(problem.meta.get("split", ""))
+    for at, trace in enumerate(solution.traces):
+        if not trace.steps:
+            continue
+        asked, prefix = _asked(trace, heard, problem)
+        text = prefix + trace.text
+        state = _state(trace)
+        if (text, state) not in verdicts:
+            verdicts[text, state] = await _verdict(task, problem, text, state, origin.version)
+        sampling = {k: v for k, v in asdict(asked.sampling).items() if v != _PLAIN[k]}
+        teacher = {**origin.teacher, "sampling": sampling, "seed": trace.seed,
+                   "chosen": solution.chosen == at}  # fmt: skip
+        identity = [task.name, question, origin.teacher["fingerprint"], trace.seed, trace.text]
+        seen[digest(identity)] = again = seen.get(digest(identity), -1) + 1
+        rows.append(
+            TraceRow(
+                id=digest([*identity, again] if again else identity), task=task.name, split=split, seed=origin.seed,
+                problem=question, instance=instance, messages=asked.prompt.messages,
+                pieces=_pieces(trace), finish="eos" if state == "ended" else trace.finish,
+                answer=trace.answer, gold=problem.answer, prefix=prefix,
+                dialect=heard.dialect, teacher=teacher, n_tokens=trace.tokens,
+                logprob=trace.logprob, verdict=verdicts[text, state], score=trace.score,
+                dedup_key=says(instance, text), created=created,
+            )
+        )  # fmt: skip
+    return rows
+
+
+def says(instance: str, text: str) -> str:
+    """What rows share that answer the same question in the same words, spaces aside."""
+    return digest([instance, " ".join(text.split())])
+
+
+_PLAIN = {**asdict(Sampling()), "max_tokens": None, "temperature": None}
+
+
+def _state(trace: Trace) -> str:
+    """`ended`, or by what it was cut. A trace with an answer has ended, whatever its last call
+    said."""
+    return "ended" if trace.finish == "eos" or trace.answer is not None else trace.finish
+
+
+async def _verdict(
+    task: Task, problem: Problem, text: str, state: str, version: str
+) -> dict[str, Any]:
+    """The verdict as the JSON values of a row; a trace that was cut has failed unread."""
+    if state == "ended":
+        verdict = await judge(task.verifier, problem, text)
+    else:
+        verdict = Verdict(0.0, False, None, f"cut by {state}")
+    return {
+        "checker": type(task.verifier).__name__, "version": version,
+        "knows": task.verifier.knows, "score": verdict.score, "passed": verdict.passed,
+        "answer": verdict.answer, "reason": verdict.reason,
+    }  # fmt: skip
+
+
+def _pieces(trace: Trace) -> tuple[Piece, ...]:
+    """The steps, neighbours of one source as one piece."""
+    found: list[Piece] = []
+    for step in trace.steps:
+        if found and found[-1].source == step.source:
+            found[-1] = Piece(found[-1].text + step.text, step.source)
+        elif step.text:
+            found.append(Piece(step.text, step.source))
+    return tuple(found)
+
+
+def _asked(trace: Trace, heard: Heard, problem: Problem) -> tuple[Asked, str]:
+    """The call that the trace comes from, and what stood in the assistant's turn before the trace.
+
+    The last call's prompt and answer end with the trace's text, unless a tool or a forced text
+    came last; then the trace begins with what that call was given.
+    """
+    call = heard.calls.get(trace.seed)
+    if call is None:
+        questions = {asked.prompt.messages for asked in heard.calls.values()}
+        if len(questions) != 1:
+            raise BadInput(
+                f"a trace of problem {problem.id!r} does not tell what it answers: let the"
+                " strategy set Trace.seed to the seed path of its call"
+            )
+        call = min(heard.calls.values(), key=lambda asked: len(asked.prompt.prefix))
+    whole, text = call.prompt.prefix + call.text, trace.text
+    if whole.endswith(text):
+        return call, whole[: len(whole) - len(text)]
+    if text.startswith(call.prompt.prefix):
+        return call, ""
+    first = min((a.prompt.prefix for a in heard.calls.values()), key=len, default="")
+    return call, first
