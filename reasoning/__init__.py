@@ -30,15 +30,19 @@ from reasoning.models import MODELS, load_model
 
 if TYPE_CHECKING:
     from reasoning.data.collect import collect_traces as collect_traces
+    from reasoning.data.solver import solver_traces as solver_traces
     from reasoning.data.traces import Traces as Traces
     from reasoning.train.practice import Practice as Practice
     from reasoning.train.rl import grpo as grpo
     from reasoning.train.rl import rloo as rloo
     from reasoning.train.sft import sft as sft
+    from reasoning.train.star import star as star
 
 _HOME = {
+    "star": "train.star",
     "Traces": "data.traces",
     "collect_traces": "data.collect",
+    "solver_traces": "data.solver",
     "Practice": "train.practice",
     "grpo": "train.rl",
     "rloo": "train.rl",

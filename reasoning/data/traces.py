@@ -14,7 +14,7 @@ from typing import Any
 from evaluators.errors import BadInput
 from evaluators.problem import Problem
 from evaluators.tasks.base import Task
-from evaluators.verdict import Verdict
+from evaluators.verdict import Verdict, Verifier
 from reasoning.core import Completion, Prompt, Sampling, SeedPath, Solution, Trace
 from reasoning.data.rows import Piece, TraceRow, digest, instance_of
 from reasoning.ledger import Ledger, Row
@@ -94,8 +94,7 @@ async def rows_of(
     rows: list[TraceRow] = []
     seen: dict[str, int] = {}
     verdicts: dict[tuple[str, str], Mapping[str, Any]] = {}
-    created = datetime.fromtimestamp(int(time.time()), UTC).isoformat()
-    task = origin.task
+    created, task = stamp(), origin.task
     instance, split = instance_of(task.name, problem), str(problem.meta.get("split", ""))
     for at, trace in enumerate(solution.traces):
         if not trace.steps:
@@ -112,7 +111,8 @@ async def rows_of(
         seen[digest(identity)] = again = seen.get(digest(identity), -1) + 1
         rows.append(
             TraceRow(
-                id=digest([*identity, again] if again else identity), task=task.name, split=split, seed=origin.seed,
+                id=digest([*identity, again] if again else identity), task=task.name,
+                split=split, seed=origin.seed,
                 problem=question, instance=instance, messages=asked.prompt.messages,
                 pieces=_pieces(trace), finish="eos" if state == "ended" else trace.finish,
                 answer=trace.answer, gold=problem.answer, prefix=prefix,
@@ -122,6 +122,20 @@ async def rows_of(
             )
         )  # fmt: skip
     return rows
+
+
+def told(verifier: Verifier, verdict: Verdict, version: str) -> dict[str, Any]:
+    """A verdict as the JSON values of a row; `version` is that of the verifier's code."""
+    return {
+        "checker": type(verifier).__name__, "version": version, "knows": verifier.knows,
+        "score": verdict.score, "passed": verdict.passed, "answer": verdict.answer,
+        "reason": verdict.reason,
+    }  # fmt: skip
+
+
+def stamp() -> str:
+    """Now, for a row's `created`: to the second, UTC."""
+    return datetime.fromtimestamp(int(time.time()), UTC).isoformat()
 
 
 def says(instance: str, text: str) -> str:
@@ -146,11 +160,7 @@ async def _verdict(
         verdict = await judge(task.verifier, problem, text)
     else:
         verdict = Verdict(0.0, False, None, f"cut by {state}")
-    return {
-        "checker": type(task.verifier).__name__, "version": version,
-        "knows": task.verifier.knows, "score": verdict.score, "passed": verdict.passed,
-        "answer": verdict.answer, "reason": verdict.reason,
-    }  # fmt: skip
+    return told(task.verifier, verdict, version)
 
 
 def _pieces(trace: Trace) -> tuple[Piece, ...]:
