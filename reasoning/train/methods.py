@@ -37,6 +37,26 @@ METHODS: dict[str, Method] = {
         "reasoning.train.sft", "train_sft", "SFTRecipe", "rows",
         "fine-tune on traces: data distillation, rejection sampling",
     ),
+    "grpo": Method(
+        "reasoning.train.rl", "train_grpo", "GRPORecipe", "task",
+        "practise with rewards, each trace against the others of its question",
+    ),
+    "rloo": Method(
+        "reasoning.train.rl", "train_rloo", "RLOORecipe", "task",
+        "practise with rewards, each trace against the mean of the others",
+    ),
+    "logits": Method(
+        "reasoning.train.logits", "train_logits", "LogitsRecipe", "rows",
+        "learn the teacher's token distributions on traces, from a cache",
+    ),
+    "on-policy": Method(
+        "reasoning.train.on_policy", "train_on_policy", "OnPolicyRecipe", "rows",
+        "learn the teacher's token distributions on the student's own traces",
+    ),
+    "star": Method(
+        "reasoning.train.star", "train_star", "StarRecipe", "task",
+        "sample, keep what is right, train from the base, again",
+    ),
 }  # fmt: skip
 """`data` is `rows` (traces), `pairs` (preferences) or `task` (problems to sample on)."""
 

@@ -1,0 +1,187 @@
+"""Reinforcement learning from verifier rewards, by trl's GRPOTrainer and RLOOTrainer.
+
+Group-relative policy optimisation (Shao et al. 2024, "DeepSeekMath", section 4.1) and REINFORCE
+leave-one-out (Ahmadian et al. 2024, "Back to Basics", section 3.2). Rewards come from a judge in a
+process of its own (`judge.py`), or from an outcome model.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from evaluators.errors import BadInput
+from reasoning.models.weights import quiet
+from reasoning.runlog import RunLog
+from reasoning.train.methods import trained
+from reasoning.train.practice import Practice
+from reasoning.train.recipe import Recipe
+from reasoning.train.rollouts import Rollouts
+from reasoning.train.run import (
+    Progress,
+    arguments,
+    asked_of,
+    follow,
+    last,
+    opened,
+    optimiser,
+    pace,
+    saved,
+    settings_of,
+    unheard,
+)
+from reasoning.train.spent import Spent
+
+
+@dataclass(frozen=True)
+class PracticeRecipe(Recipe):
+    """How a model learns from samples of its own. A step draws `samples` traces of each of `batch`
+    questions at `temperature`, at most `max_tokens` long (None: what the tasks think enough), and
+    `iterations` steps learn from them. `beta` weighs the distance to the starting policy in the
+    loss, `clip_ratio` bounds how far one step moves a token's probability. A trace may take
+    `judge_seconds` to judge. Every `probe_every` steps the distance to the start is measured
+    (0: never)."""
+
+    lr: float = 2e-4
+    batch: int = 40
+    samples: int = 16
+    temperature: float = 1.0
+    max_tokens: int | None = None
+    beta: float = 0.0
+    clip_ratio: float = 0.2
+    iterations: int = 1
+    judge_seconds: float = 10.0
+    probe_every: int = 10
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, ok, want in (
+            ("samples", self.samples >= 2, "2 or more: a trace is compared with the others"),
+            ("temperature", self.temperature > 0, "above 0"),
+            ("max_tokens", self.max_tokens is None or self.max_tokens >= 1, "1 or more, or None"),
+            ("beta", self.beta >= 0, "0 or more"),
+            ("clip_ratio", 0 < self.clip_ratio < 1, "in (0, 1)"),
+            ("iterations", self.iterations >= 1, "1 or more"),
+            ("judge_seconds", self.judge_seconds > 0, "above 0"),
+            ("probe_every", self.probe_every >= 0, "0 or more"),
+        ):
+            if not ok:
+                raise BadInput(f"recipe: {name} must be {want}, not {getattr(self, name)!r}")
+
+
+@dataclass(frozen=True)
+class GRPORecipe(PracticeRecipe):
+    """GRPO. The advantage of a trace is its reward less its group's mean, divided by the spread of
+    the `group` or of the whole `batch`, or by nothing (`none`; Liu et al. 2025, "Dr. GRPO")."""
+
+    scale: Literal["group", "batch", "none"] = "group"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.scale not in ("group", "batch", "none"):
+            raise BadInput(f"recipe: scale must be group, batch or none, not {self.scale!r}")
+
+
+@dataclass(frozen=True)
+class RLOORecipe(PracticeRecipe):
+    """RLOO. The advantage of a trace is its reward less the mean of the other ones of its group;
+    the ratio that is clipped is of whole traces."""
+
+
+def grpo(
+    policy: Any, practice: Any, *, out: str | Path | None = None,
+    progress: Progress | None = None, **settings: Any,
+) -> Any:  # fmt: skip
+    """Practise by GRPO and open the result as a local model.
+
+    `practice` is a task, several, (task, weight) pairs or a `Practice`. `settings` change
+    `GRPORecipe`; `out` is the run folder, where the same call goes on after an interruption.
+    Raises BadInput, UnknownName, and JudgeBroken where nothing can be judged.
+    """
+    return trained("grpo", policy, practice, out, progress, **settings)
+
+
+def rloo(
+    policy: Any, practice: Any, *, out: str | Path | None = None,
+    progress: Progress | None = None, **settings: Any,
+) -> Any:  # fmt: skip
+    """Practise by RLOO; everything else as `grpo`. `settings` change `RLOORecipe`."""
+    return trained("rloo", policy, practice, out, progress, **settings)
+
+
+def train_grpo(
+    data: Any, policy: str, folder: Path, recipe: GRPORecipe,
+    progress: Progress = unheard, stop: threading.Event | None = None,
+) -> Path:  # fmt: skip
+    """Train the policy in the folder `policy` by GRPO on a practice; returns the weights' folder.
+    Resumes, stops and ends as `train_sft` does; traces, judging and probes are in the run log."""
+    from trl.trainer.grpo_config import GRPOConfig
+    from trl.trainer.grpo_trainer import GRPOTrainer
+
+    more = {"epsilon": recipe.clip_ratio, "scale_rewards": recipe.scale,
+            "num_iterations": recipe.iterations}  # fmt: skip
+    return _train("grpo", GRPOTrainer, GRPOConfig, data, policy, folder, recipe, more,
+                  progress, stop)  # fmt: skip
+
+
+def train_rloo(
+    data: Any, policy: str, folder: Path, recipe: RLOORecipe,
+    progress: Progress = unheard, stop: threading.Event | None = None,
+) -> Path:  # fmt: skip
+    """Train the policy in the folder `policy` by RLOO; as `train_grpo`."""
+    from trl.trainer.rloo_config import RLOOConfig
+    from trl.trainer.rloo_trainer import RLOOTrainer
+
+    more = {"epsilon": recipe.clip_ratio, "num_iterations": recipe.iterations}
+    return _train("rloo", RLOOTrainer, RLOOConfig, data, policy, folder, recipe, more,
+                  progress, stop)  # fmt: skip
+
+
+def _train(
+    method: str, kind: Any, config: Any, data: Any, policy: str, folder: Path, recipe: Any,
+    more: dict[str, Any], progress: Progress, stop: threading.Event | None,
+) -> Path:  # fmt: skip
+    import datasets
+    import torch
+    import transformers
+
+    practice = Practice.of(data)
+    settings = settings_of(method, policy, practice.fingerprint(), len(practice), asdict(recipe))
+    model, words, encoder = opened(policy, transformers.AutoModelForCausalLM, recipe.seed)
+    steps, spent = recipe.planned(len(practice)), Spent.of(model, recipe)
+    length = recipe.max_tokens or practice.max_tokens(encoder.dialect)
+
+    class Trainer(kind):
+        def _tokenize_prompts(self, prompts: list[str]) -> Any:
+            return [rollouts.prompts[text] for text in prompts], None, {}
+
+        def compute_loss(self, model: Any, inputs: Any, *args: Any, **kw: Any) -> Any:
+            spent.learn(int(inputs["prompt_mask"].sum() + inputs["completion_mask"].sum()))
+            return super().compute_loss(model, inputs, *args, **kw)
+
+    log = RunLog(folder, settings, resume=(folder / "run.json").exists())
+    with log, Rollouts(practice, encoder, recipe, spent, policy, log) as rollouts:
+        deck = rollouts.deck(steps)
+        optim = optimiser(model, recipe)
+        rate = torch.optim.lr_scheduler.LambdaLR(optim, pace(recipe, steps, spent))
+        asked = {
+            **asked_of(recipe), "logging_steps": 1, "beta": recipe.beta, "shuffle_dataset": False,
+            "per_device_train_batch_size": recipe.batch // recipe.accumulate * recipe.samples,
+            "num_generations": recipe.samples, "temperature": recipe.temperature,
+            "max_completion_length": length, "disable_dropout": True, **more,
+        }  # fmt: skip
+        trainer = Trainer(
+            model=model, reward_funcs=rollouts.reward,
+            args=arguments(config, folder, steps, recipe, **asked),
+            train_dataset=datasets.Dataset.from_list(deck), processing_class=words,
+            optimizers=(optim, rate),
+            callbacks=[follow(log, progress, spent=spent, cap=recipe.flops, stop=stop)],
+        )  # fmt: skip
+        trainer.remove_callback(transformers.PrinterCallback)
+        rollouts.model = trainer.model
+        with quiet():
+            trainer.train(resume_from_checkpoint=last(folder, spent))
+        return saved(trainer.model, words, folder, settings, log, policy=policy, spent=spent,
+                     practice=practice.told(), judging=rollouts.told())  # fmt: skip
