@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from evaluators.errors import BadInput
 from reasoning.models.encode import Encoder
 from reasoning.models.weights import located, quiet, weights_id
 from reasoning.runlog import RunLog, versions
@@ -59,8 +61,52 @@ def opened(policy: str, kind: Any, seed: int, **head: Any) -> tuple[Any, Any, En
     return model, words, Encoder(words, "compact" if dialect == "compact" else "plain", policy)
 
 
+def processes() -> int:
+    """How many processes train together: 1, or as `accelerate launch` says."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def leads() -> bool:
+    """Whether this process writes the run's files; the others of `accelerate launch` do not."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def agreed(wish: bool) -> bool:
+    """Whether any of the processes wishes so: all end at the same step. They wait for each other
+    here."""
+    if processes() == 1:
+        return wish
+    from accelerate import PartialState
+
+    asked = torch.tensor(int(wish), device=PartialState().device)
+    torch.distributed.all_reduce(asked, torch.distributed.ReduceOp.MAX)
+    return bool(asked)
+
+
+class Unwritten:
+    """The run log of a process that does not lead: keeps nothing."""
+
+    def append(self, kind: str, **data: Any) -> None:
+        """Nothing is kept."""
+
+    def events(self) -> list[dict[str, Any]]:
+        """None."""
+        return []
+
+
+@contextmanager
+def logged(folder: Path, settings: dict[str, Any]) -> Iterator[Any]:
+    """The run's log, opened or gone on with: a RunLog in the process that leads. Raises BadInput
+    where the folder holds a run of other settings."""
+    if not leads():
+        yield Unwritten()
+        return
+    with RunLog(folder, settings, resume=(folder / "run.json").exists()) as log:
+        yield log
+
+
 def follow(
-    log: RunLog, progress: Progress, *, spent: Spent | None = None, cap: float | None = None,
+    log: Any, progress: Progress, *, spent: Spent | None = None, cap: float | None = None,
     stop: threading.Event | None = None,
 ) -> Any:  # fmt: skip
     """A callback that writes the trainer's metrics to the run log, with what the student has spent;
@@ -80,7 +126,7 @@ def follow(
 
         def on_step_end(self, args: Any, state: Any, control: Any, **kw: Any) -> Any:
             full = spent is not None and cap is not None and spent.flops >= cap
-            if full or (stop is not None and stop.is_set()):
+            if agreed(full or (stop is not None and stop.is_set())):
                 control.should_log = control.should_save = control.should_training_stop = True
             return control
 
@@ -106,13 +152,26 @@ def last(folder: Path, spent: Spent | None = None) -> str | None:
     return str(whole[-1])
 
 
+def finished(folder: Path) -> Path | None:
+    """The weights of a run that came to its end, so that the same call trains no further step; None
+    where it was stopped or never ended. Ask inside `logged`, which refuses other settings."""
+    record = folder / "model" / RECORD
+    if record.is_file() and json.loads(record.read_text("utf-8")).get("finished"):
+        return record.parent
+    return None
+
+
 def saved(
     model: Any, words: Any, folder: Path, settings: dict[str, Any], log: RunLog,
     *, policy: str | None = None, spent: Spent | None = None, **told: Any,
 ) -> Path:  # fmt: skip
     """Weights in bf16, tokenizer, and the record of how they were made: settings, versions, the
-    path from here to the parent (`policy`), what was spent, the curve, and what else is `told`."""
+    path from here to the parent (`policy`), what was spent, the curve, and what else is `told`.
+    The process that leads writes, the others wait for it."""
     place = folder / "model"
+    if not leads():
+        agreed(False)
+        return place
     with quiet():
         model.to(torch.bfloat16).save_pretrained(place)
     words.save_pretrained(place)
@@ -127,6 +186,7 @@ def saved(
     if spent is not None:
         record["spent"] = spent.told()
     (place / RECORD).write_text(json.dumps({**record, **told}, indent=1) + "\n", "utf-8")
+    agreed(False)
     return place
 
 
@@ -143,11 +203,17 @@ def arguments(kind: Any, folder: Path, steps: int, recipe: Any, **more: Any) -> 
 
 
 def asked_of(recipe: Recipe) -> dict[str, Any]:
-    """Trainer arguments that follow from a recipe, beside those of `arguments`."""
+    """Trainer arguments that follow from a recipe, beside those of `arguments`. The processes of
+    `accelerate launch` share a batch; raises BadInput where they cannot."""
+    shares = recipe.accumulate * processes()
+    if recipe.batch % shares:
+        raise BadInput(
+            f"recipe: batch ({recipe.batch}) must be a multiple of {shares}: passes times processes"
+        )
     on_cpu = not torch.cuda.is_available()
     half = recipe.precision == "bfloat16" or (recipe.precision == "auto" and not on_cpu)
     return {
-        "per_device_train_batch_size": recipe.batch // recipe.accumulate,
+        "per_device_train_batch_size": recipe.batch // shares,
         "gradient_accumulation_steps": recipe.accumulate,
         "learning_rate": recipe.lr, "weight_decay": recipe.weight_decay,
         "max_grad_norm": recipe.clip, "bf16": half,

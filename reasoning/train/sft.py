@@ -14,15 +14,16 @@ from reasoning.data.rows import TraceRow, fingerprint
 from reasoning.data.tokens import tokenised
 from reasoning.models.encode import Encoder
 from reasoning.models.weights import quiet
-from reasoning.runlog import RunLog
 from reasoning.train.methods import trained
 from reasoning.train.recipe import Recipe
 from reasoning.train.run import (
     Progress,
     arguments,
     asked_of,
+    finished,
     follow,
     last,
+    logged,
     opened,
     optimiser,
     pace,
@@ -36,9 +37,12 @@ from reasoning.train.spent import Spent
 @dataclass(frozen=True)
 class SFTRecipe(Recipe):
     """How a model is fine-tuned on traces. The loss is the cross-entropy of the model's own tokens
-    (forced text and a tool's words are read only), its mean over all such tokens of a step."""
+    (forced text and a tool's words are read only), its mean over all such tokens of a step.
+    `packing` lays the rows of a pass end to end, each seeing itself alone, in place of padding:
+    the same loss; it pays where the attention skips what it masks (flash attention on a GPU)."""
 
     lr: float = 2e-3
+    packing: bool = False
 
 
 def sft(
@@ -67,26 +71,23 @@ def train_sft(
     import torch
     import transformers
     from trl.trainer.sft_config import SFTConfig
-    from trl.trainer.sft_trainer import SFTTrainer
+
+    from reasoning.train.learner import Learner
 
     settings = settings_of("sft", policy, fingerprint(rows), len(rows), asdict(recipe))
-    model, words, encoder = opened(policy, transformers.AutoModelForCausalLM, recipe.seed)
-    data = examples(rows, encoder, recipe.max_length)
-    steps, spent = recipe.planned(len(data)), Spent.of(model, recipe)
-
-    class Trainer(SFTTrainer):
-        def compute_loss(self, model: Any, inputs: Any, *args: Any, **kw: Any) -> Any:
-            spent.learn(int(inputs["attention_mask"].sum()))
-            return super().compute_loss(model, inputs, *args, **kw)
-
-    with RunLog(folder, settings, resume=(folder / "run.json").exists()) as log:
+    with logged(folder, settings) as log:
+        if place := finished(folder):
+            return place
+        model, words, encoder = opened(policy, transformers.AutoModelForCausalLM, recipe.seed)
+        data = examples(rows, encoder, recipe.max_length)
+        steps, spent = recipe.planned(len(data)), Spent.of(model, recipe)
         optim = optimiser(model, recipe)
         rate = torch.optim.lr_scheduler.LambdaLR(optim, pace(recipe, steps, spent))
-        trainer = Trainer(
-            model=model,
+        trainer = Learner(
+            spent=spent, batch=recipe.batch, model=model,
             args=arguments(
                 SFTConfig, folder, steps, recipe, max_length=None, packing=False,
-                train_sampling_strategy="group_by_length", **asked_of(recipe),
+                padding_free=recipe.packing, **asked_of(recipe),
             ),
             train_dataset=datasets.Dataset.from_list(data), processing_class=words,
             optimizers=(optim, rate),
@@ -95,7 +96,10 @@ def train_sft(
         trainer.remove_callback(transformers.PrinterCallback)
         with quiet():
             trainer.train(resume_from_checkpoint=last(folder, spent))
-        return saved(trainer.model, words, folder, settings, log, policy=policy, spent=spent)
+        ended = trainer.state.global_step >= steps or spent.reached(recipe.flops)
+        return saved(
+            trainer.model, words, folder, settings, log, policy=policy, spent=spent, finished=ended
+        )
 
 
 def examples(

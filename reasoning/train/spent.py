@@ -40,6 +40,10 @@ class Spent:
         """The student's own."""
         return self.learned * self.learning + (self.sampled + self.read) * self.forward
 
+    def reached(self, cap: float | None) -> bool:
+        """Whether the student has spent so many FLOPs; never where there is no cap."""
+        return cap is not None and self.flops >= cap
+
     def learn(self, tokens: int) -> None:
         """Tokens that went forward and backward, the prompt's included."""
         self.learned += tokens
