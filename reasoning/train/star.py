@@ -47,7 +47,7 @@ class StarRecipe(SFTRecipe):
     """
 
     lr: float = 5e-4
-    epochs: float = 2.0
+    epochs: float = 4.0
     rounds: int = 3
     problems: int = 1000
     k: int = 8
@@ -83,9 +83,9 @@ def star(
     """Improve `policy` (a model or its name) on its own right traces; opens the last round's model.
 
     `data` are the tasks to practise on (a Task, several, or a Practice; training problems).
-    `strategy` makes the traces in place of `k` independent samples. `settings` change `StarRecipe`;
-    `out` is the run folder (None: a temporary one), where the same call goes on after an
-    interruption. Raises BadInput and UnknownName.
+    `strategy` makes the traces in `k` runs a problem, in place of `k` independent samples.
+    `settings` change `StarRecipe`; `out` is the run folder (None: a temporary one), where the same
+    call goes on after an interruption. Raises BadInput and UnknownName.
     """
     given = Practice.of(data)
     work = given if strategy is None else (given, strategy)
@@ -97,9 +97,11 @@ def train_star(
     progress: Progress = unheard, stop: threading.Event | None = None,
 ) -> Path:  # fmt: skip
     """The rounds from the policy in the folder `policy`; returns the folder of the last round's
-    weights. `data` is what `star` takes, or a Practice and a strategy. `folder/round-N` holds each round's traces and weights. The same call goes on where it
-    stopped: sampled rows are read, a training run resumes. When `stop` is set it ends within the
-    round and saves the weights of the last one that has any.
+    weights. `data` is what `star` takes, or a Practice and a strategy.
+
+    `folder/round-N` holds each round's traces and weights. The same call goes on where it stopped:
+    sampled rows are read, a training run resumes. When `stop` is set it ends within the round and
+    saves the weights of the last one that has any.
 
     Raises BadInput where a round finds no right trace, and for other settings in the same folder.
     """

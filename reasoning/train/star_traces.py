@@ -24,8 +24,8 @@ CHUNK = 256
 
 @dataclass(frozen=True)
 class Sitting:
-    """What a round samples: `problems` of the practice, drawn by `seed`, by `strategy` or as `k`
-    samples at `temperature`; `hints` for those without a right trace."""
+    """What a round samples: `problems` of the practice, drawn by `seed`, by `k` runs of
+    `strategy` or as `k` samples at `temperature`; `hints` for those without a right trace."""
 
     practice: Practice
     strategy: Strategy | None
@@ -139,10 +139,10 @@ def _asked(
     style = sitting.practice.style
     plain: dict[str, Any] = {}
     if sitting.strategy is None:
-        plain = {"k": sitting.k, "temperature": sitting.temperature, "format": style.format,
+        plain = {"temperature": sitting.temperature, "format": style.format,
                  "shots": style.shots, "role": style.role}  # fmt: skip
     made = collect_traces(
-        task, model, sitting.strategy, out=folder / f"sampled-{_file(task.name)}",
+        task, model, sitting.strategy, sitting.k, out=folder / f"sampled-{_file(task.name)}",
         seed=sitting.seed, progress=False, **plain,
     )  # fmt: skip
     solved = {row.problem["id"] for row in made if row.correct}

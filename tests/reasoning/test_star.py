@@ -158,7 +158,7 @@ def test_a_cap_on_flops_ends_sampling_and_training(tmp_path):
 
 def test_a_search_may_make_the_traces(tmp_path):
     practice = Practice.of(load_task("expressions", "train", 12, 5, ops=5))
-    recipe = replace(RECIPE, rounds=1, problems=12, steps=1)
+    recipe = replace(RECIPE, rounds=1, problems=12, k=1, steps=1)
     train_star((practice, StepResample(restarts=1)), BASE, tmp_path, recipe)
     rows = read(tmp_path / "round-1" / "all.jsonl")
     assert {row.teacher["strategy"] for row in rows} == {"StepResample"}
