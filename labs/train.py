@@ -1,4 +1,5 @@
-"""`reasonlab train METHOD`: finds the training method; each is a module with `run(argv) -> int`."""
+"""`reasonlab train METHOD`: finds the training method; each is a module with `run(argv) -> int`, or
+a method of `reasoning.train.methods`, whose options come from its recipe."""
 
 from __future__ import annotations
 
@@ -9,20 +10,34 @@ from evaluators.errors import UnknownName
 METHODS: dict[str, tuple[str, str]] = {
     "reward": ("labs.train_reward", "a process model of steps or an outcome model of traces"),
 }
-"""Name -> module with `run(argv)`, one line of help."""
+"""Name -> module with `run(argv)`, one line of help: methods with options of their own."""
+
+MORE: dict[str, tuple[str, str, str]] = {
+    "chain": ("labs.train_student", "run_file", "stage after stage out of one TOML file"),
+    "ancestry": ("labs.student_ancestry", "run", "what a trained model came from, drawn"),
+}
+"""Name -> module, function of the arguments, one line of help: what is no method."""
 
 
 def usage() -> str:
     """The text of `reasonlab train --help`."""
-    width = max(map(len, METHODS))
-    rows = [f"  {name.ljust(width)}  {help}" for name, (_, help) in METHODS.items()]
+    from reasoning.train.methods import METHODS as STUDENTS
+
+    rows = {name: method.about for name, method in STUDENTS.items()}
+    rows |= {name: about for name, (_, about) in METHODS.items()}
+    more = {name: about for name, (*_, about) in MORE.items()}
+    width = max(map(len, [*rows, *more]))
     return "\n".join(
         [
             "usage: reasonlab train METHOD [options]",
             "",
             "Train a model from another one. Methods:",
             "",
-            *rows,
+            *(f"  {name.ljust(width)}  {about}" for name, about in rows.items()),
+            "",
+            "Several of them, and where a model comes from:",
+            "",
+            *(f"  {name.ljust(width)}  {about}" for name, about in more.items()),
             "",
             "reasonlab train METHOD --help shows a method's options.",
         ]
@@ -34,6 +49,16 @@ def run(argv: list[str]) -> int:
     if not argv or argv[0] in ("-h", "--help", "help"):
         print(usage())
         return 0
-    if argv[0] not in METHODS:
-        raise UnknownName("training method", argv[0], METHODS)
-    return import_module(METHODS[argv[0]][0]).run(argv[1:])
+    name, *rest = argv
+    if name in METHODS:
+        return import_module(METHODS[name][0]).run(rest)
+    if name in MORE:
+        module, function, _ = MORE[name]
+        return getattr(import_module(module), function)(rest)
+    from reasoning.train.methods import METHODS as STUDENTS
+
+    if name not in STUDENTS:
+        raise UnknownName("training method", name, [*METHODS, *STUDENTS, *MORE])
+    from labs.train_student import run as train
+
+    return train(argv)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from evaluators.errors import BadInput, UnknownName
-from search.calls import split
+from labs.recipe_options import options_of
+
+Report = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -69,21 +72,6 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def options_of(text: str) -> dict[str, Any]:
-    """`"ops=4..8,split=hard"` as options: whole numbers, ranges, or text. Raises BadInput."""
-    found: dict[str, Any] = {}
-    for part in split(text):
-        name, equals, value = part.partition("=")
-        if not equals:
-            raise BadInput(f"--options takes name=value pairs, not {part!r}")
-        low, dots, high = value.partition("..")
-        try:
-            found[name.strip()] = (int(low), int(high)) if dots else int(value)
-        except ValueError:
-            found[name.strip()] = value
-    return found
-
-
 def report(row: Mapping[str, Any]) -> None:
     """One line of progress."""
     if "loss" in row:
@@ -106,9 +94,13 @@ def policy_folder(name: str) -> str:
     return str(found)
 
 
-def train(settings: RewardSettings, folder: Path) -> Path:
+def train(
+    settings: RewardSettings, folder: Path, report: Report = report,
+    stop: threading.Event | None = None,
+) -> Path:  # fmt: skip
     """Sample, label and train; returns the folder of the weights. What was sampled is kept in
-    `folder`, and used again by a run that goes on. Raises LabError."""
+    `folder`, and used again by a run that goes on. When `stop` is set the training ends after its
+    step and keeps a checkpoint. Raises LabError."""
     from evaluators import load_task
     from reasoning import load_model
     from reasoning.loop import run as wait
@@ -140,9 +132,9 @@ def train(settings: RewardSettings, folder: Path) -> Path:
         more["lr"] = settings.lr
     if settings.kind == "process":
         base = reward.LIKELIHOOD if settings.head == "likelihood" else reward.ProcessRecipe()
-        return reward.train_process(known, policy, folder, replace(base, **more), report)
+        return reward.train_process(known, policy, folder, replace(base, **more), report, stop)
     couples = reward.pairs(known, settings.seed)
-    return reward.train_outcome(couples, policy, folder, reward.OutcomeRecipe(**more), report)
+    return reward.train_outcome(couples, policy, folder, reward.OutcomeRecipe(**more), report, stop)
 
 
 def _same(settings: RewardSettings, folder: Path) -> None:
@@ -174,7 +166,10 @@ def run(argv: list[str]) -> int:
             names = [name for name in vars(given) if name not in ("recipe", "out", "options")]
             asked = {name: getattr(given, name) for name in names}
             settings = RewardSettings(**asked, options=options_of(given.options))
-            weights = train(settings, given.out or Path("runs") / f"reward-{given.kind}")
+            folder = given.out or Path("runs") / f"reward-{given.kind}"
+            from labs.stage import stoppable
+
+            weights = stoppable(lambda note, stop: train(settings, folder, note, stop), report)
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt("the same command goes on from the last checkpoint") from stop
     print(f"weights: {weights}")

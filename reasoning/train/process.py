@@ -7,6 +7,7 @@ scratch a small process model stays at the base rate. Trained by transformers' T
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -93,12 +94,14 @@ class Batches(torch.utils.data.Dataset):
 def train_process(
     rows: Sequence[Labelled], policy: str, folder: Path, recipe: ProcessRecipe,
     progress: Callable[[dict[str, Any]], None] = lambda row: None,
+    stop: threading.Event | None = None,
 ) -> Path:  # fmt: skip
     """Train a process model from the policy in the folder `policy`; returns the folder of its
     weights (bf16), which `load_process_model` opens.
 
     `folder` is a run folder (settings, metrics, checkpoints); the same call goes on from its last
-    checkpoint. Raises BadInput for other settings in the same folder and for rows without labels.
+    checkpoint. When `stop` is set it ends after the step, keeps a checkpoint and saves the weights
+    it has. Raises BadInput for other settings in the same folder and for rows without labels.
     """
     import transformers
 
@@ -129,7 +132,7 @@ def train_process(
                 per_device_train_batch_size=1, remove_unused_columns=False,
             ),
             train_dataset=data, data_collator=lambda items: items[0], optimizers=(optim, rate),
-            callbacks=[follow(log, progress)],
+            callbacks=[follow(log, progress, stop=stop)],
         )  # fmt: skip
         trainer.remove_callback(transformers.PrinterCallback)
         with quiet():
@@ -137,7 +140,7 @@ def train_process(
         if recipe.head == "likelihood":
             model.config.reasonlab_rating = [float(x) for x in _rating(model).detach()]
             del model.rating
-        return saved(model, words, folder, settings, log)
+        return saved(model, words, folder, settings, log, policy=policy)
 
 
 # -- inside ---------------------------------------------------------------------------

@@ -7,6 +7,7 @@ pairwise log-sigmoid loss (Ouyang et al. 2022, equation 1). Process models: `pro
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
@@ -73,9 +74,11 @@ def pairs(rows: Sequence[Labelled], seed: int = 0, most: int = 4) -> list[Pair]:
 def train_outcome(
     rows: Sequence[Pair], policy: str, folder: Path, recipe: OutcomeRecipe,
     progress: Callable[[dict[str, Any]], None] = lambda row: None,
+    stop: threading.Event | None = None,
 ) -> Path:  # fmt: skip
     """Train an outcome model from the policy in the folder `policy` on pairs; returns the folder of
-    its weights, a ForSequenceClassification model with one output. Resumes as `train_process`."""
+    its weights, a ForSequenceClassification model with one output. Resumes and stops as
+    `train_process`."""
     import datasets
     import transformers
     from trl.trainer.reward_config import RewardConfig
@@ -102,12 +105,12 @@ def train_outcome(
         )  # fmt: skip
         trainer = RewardTrainer(
             model=model, args=asked, train_dataset=datasets.Dataset.from_list(data),
-            processing_class=words, callbacks=[follow(log, progress)],
+            processing_class=words, callbacks=[follow(log, progress, stop=stop)],
         )  # fmt: skip
         trainer.remove_callback(transformers.PrinterCallback)
         with quiet():
             trainer.train(resume_from_checkpoint=last(folder))
-        return saved(trainer.model, words, folder, settings, log)
+        return saved(trainer.model, words, folder, settings, log, policy=policy)
 
 
 def _digest(rows: Sequence[dict[str, Any]]) -> str:

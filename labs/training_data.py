@@ -1,0 +1,243 @@
+"""What a training method learns from: files of traces or pairs, traces that a solver or a model
+writes for named tasks, or the tasks themselves for methods that sample."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from evaluators.errors import BadInput
+from labs.recipe_options import options_of
+
+if TYPE_CHECKING:
+    from evaluators.tasks.base import Dialect, Task
+    from reasoning.data.rows import TraceRow
+    from reasoning.data.traces import Traces
+
+FILE = "data.jsonl"
+"""The traces or pairs that a run learns from, in its folder."""
+
+SOLVER = "solver"
+"""The writer of traces that is no model; `solver:KIND` names one of its ways to write."""
+
+_CALL = re.compile(r"\s*([^()\s]+)\s*(?:\((.*)\))?\s*", re.DOTALL)
+
+
+def _setting(default: Any, help: str) -> Any:
+    return field(default=default, metadata={"help": help})
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the data come from; `FIELDS` says which of the settings a kind of data has."""
+
+    data: tuple[str, ...] = _setting((), "files of traces (for preferences: of traces or of pairs)")
+    task: tuple[str, ...] = _setting(
+        (), "in place of files: tasks with their difficulty, expressions(ops=2..4),countdown"
+    )
+    problems: int = _setting(1000, "training problems of each task")
+    pool: int = _setting(2000, "training problems of each task to draw from")
+    writer: str = _setting(
+        SOLVER,
+        "who writes the traces: solver (the task's own; solver:random, solver:answer), or a model",
+    )
+    samples: int = _setting(4, "traces written of each problem")
+    keep: Literal["correct", "all"] = _setting(
+        "correct", "which traces are kept: those that the verifier passed, or all"
+    )
+    most: int = _setting(4, "most traces or pairs kept of one problem")
+    format: Literal["chain", "direct"] = _setting(
+        "chain", "how a question is asked: for a chain of thought, or for the answer alone"
+    )
+    weights: tuple[float, ...] = _setting((), "shares of the tasks in the mix (none: equal)")
+    reward: str = _setting(
+        "verifier", "what a sample earns: a name such as verifier, or model:FOLDER (outcome model)"
+    )
+    data_seed: int = _setting(0, "what problems and samples are drawn by")
+
+    def __post_init__(self) -> None:
+        for name in ("problems", "pool", "samples", "most"):
+            if getattr(self, name) < 1:
+                raise BadInput(f"--{name} must be 1 or more, not {getattr(self, name)}")
+        if self.data and self.task:
+            raise BadInput("--data names files, --task what to make data of: give one of them")
+        if self.weights and (
+            len(self.weights) != len(self.task) or min(self.weights) <= 0
+        ):  # fmt: skip
+            raise BadInput(f"--weights takes one number above 0 for each of {len(self.task)} tasks")
+
+
+FIELDS: dict[str, tuple[str, ...]] = {
+    "rows": ("data", "task", "problems", "writer", "samples", "keep", "most", "format",
+             "data_seed"),
+    "pairs": ("data", "task", "problems", "writer", "samples", "most", "format", "data_seed"),
+    "task": ("task", "pool", "format", "weights", "reward", "data_seed"),
+    "none": (),
+}  # fmt: skip
+"""Which fields of Source a kind of data has."""
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """`data` as a method takes them, a `hash` of them, how many there are, and where they came
+    from in words."""
+
+    data: Any
+    hash: str
+    rows: int
+    about: str
+
+
+def tasks_of(source: Source, count: int) -> list[Task]:
+    """The tasks that a source names, with `count` training problems each. Raises BadInput and
+    UnknownName."""
+    from evaluators import load_task
+
+    if not source.task:
+        raise BadInput("nothing to learn from: give --data FILE, or --task NAME")
+    found = []
+    for text in source.task:
+        name, options = named(text)
+        found.append(load_task(name, "train", count, source.data_seed, **options))
+    return found
+
+
+def named(text: str) -> tuple[str, dict[str, Any]]:
+    """`"expressions(ops=2..4)"` as a name and options. Raises BadInput."""
+    call = _CALL.fullmatch(text)
+    if call is None:
+        raise BadInput(f"{text!r} is no task: write it like name or name(option=value)")
+    return call.group(1), options_of(call.group(2) or "", call.group(1))
+
+
+def gather(
+    source: Source, kind: str, folder: Path, dialect: Dialect = "compact"
+) -> Gathered:  # fmt: skip
+    """The data of a run of that kind. Traces and pairs are kept in the folder, and read from there
+    the next time. A solver writes in `dialect`. Raises LabError."""
+    if kind == "none":
+        return Gathered(None, "", 0, "")
+    if kind == "task":
+        return _practice(source)
+    if kind == "pairs":
+        return _pairs(source, folder, dialect)
+    from reasoning.data import rows
+
+    kept = folder / FILE
+    if kept.is_file():
+        known = rows.read(kept)
+    else:
+        known = _read(source.data) if source.data else _written(source, folder, dialect)
+        if not source.data and source.keep == "correct":
+            known = [row for row in known if row.correct]
+        known = known if source.data else _at_most(known, source.most)
+        if not known:
+            raise BadInput(
+                f"no trace was kept of {_about(source)}: take easier problems, more samples a"
+                " problem, or --keep all"
+            )
+        rows.save(known, kept)
+    return Gathered(known, rows.fingerprint(known), len(known), _about(source))
+
+
+def _pairs(source: Source, folder: Path, dialect: Dialect) -> Gathered:
+    from reasoning.data import pairs
+
+    kept = folder / FILE
+    if kept.is_file():
+        known = pairs.read(kept)
+    else:
+        if source.data and _holds_pairs(Path(source.data[0])):
+            known = [one for name in source.data for one in pairs.read(Path(name))]
+        else:
+            rows = _read(source.data) if source.data else _written(source, folder, dialect)
+            known = pairs.pairs_from(rows, each=source.most, seed=source.data_seed)
+        if not known:
+            raise BadInput(
+                f"{_about(source)} give no pair: no problem has a right and a wrong trace. Sample"
+                " more traces a problem (--samples), by a model (--writer), or harder problems"
+            )
+        pairs.save(known, kept)
+    return Gathered(known, pairs.fingerprint(known), len(known), _about(source))
+
+
+def _holds_pairs(path: Path) -> bool:
+    try:
+        with path.open(encoding="utf-8") as file:
+            return '"chosen"' in file.readline()
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error}") from error
+
+
+def _read(names: Sequence[str]) -> list[TraceRow]:
+    from reasoning.data import rows
+
+    return [row for name in names for row in rows.read(Path(name))]
+
+
+def _written(source: Source, folder: Path, dialect: Dialect) -> list[TraceRow]:
+    """Traces of the named tasks, by their solvers or by a model; says how many problems failed."""
+    tasks = tasks_of(source, source.problems)
+    found: list[TraceRow] = []
+    solver, _, kind = source.writer.partition(":")
+    if solver == SOLVER:
+        from reasoning.data.solver import solver_traces
+
+        kind = kind or ("answer" if source.format == "direct" else "shortest")
+        for task in tasks:
+            made = solver_traces(task, kind, source.samples, dialect=dialect, seed=source.data_seed)
+            found += _told(task.name, made)
+        return found
+    from reasoning.data.collect import collect_traces
+    from reasoning.models import load_model
+
+    model = load_model(source.writer)
+    for at, task in enumerate(tasks):
+        made = collect_traces(
+            task, model, k=source.samples, format=source.format, seed=source.data_seed,
+            out=folder / "collected" / f"{at}-{task.name}",
+        )  # fmt: skip
+        found += _told(task.name, made)
+    return found
+
+
+def _told(task: str, made: Traces) -> Traces:
+    if made.errors:
+        first = next(iter(made.errors.items()))
+        print(f"{task}: {len(made.errors)} problems failed, as {first[0]}: {first[1]}")
+    return made
+
+
+def _at_most(rows: Sequence[TraceRow], most: int) -> list[TraceRow]:
+    """The first `most` different traces of each question."""
+    seen: dict[Any, set[str]] = {}
+    kept = []
+    for row in rows:
+        texts = seen.setdefault((row.task, row.messages, row.prefix), set())
+        if row.text not in texts and len(texts) < most:
+            texts.add(row.text)
+            kept.append(row)
+    return kept
+
+
+def _about(source: Source) -> str:
+    if source.data:
+        return ", ".join(Path(name).name for name in source.data)
+    who = f"traces of {source.writer}"
+    return f"{who} of {', '.join(source.task)}"
+
+
+def _practice(source: Source) -> Gathered:
+    from reasoning.prompts import PromptStyle
+    from reasoning.train.practice import Practice
+
+    tasks = tasks_of(source, source.pool)
+    weights = source.weights or (1.0,) * len(tasks)
+    made = Practice(
+        tuple(zip(tasks, weights, strict=True)), PromptStyle(source.format), source.reward
+    )  # fmt: skip
+    about = f"problems of {', '.join(source.task)}, paid by {source.reward}"
+    return Gathered(made, made.fingerprint(), len(made), about)
