@@ -33,6 +33,7 @@ from reasoning.train.run import (
     unheard,
 )
 from reasoning.train.spent import Spent
+from reasoning.train.trainer import sampling_trainer
 
 
 @dataclass(frozen=True)
@@ -153,14 +154,6 @@ def _train(
     steps, spent = recipe.planned(len(practice)), Spent.of(model, recipe)
     length = recipe.max_tokens or practice.max_tokens(encoder.dialect)
 
-    class Trainer(kind):
-        def _tokenize_prompts(self, prompts: list[str]) -> Any:
-            return [rollouts.prompts[text] for text in prompts], None, {}
-
-        def compute_loss(self, model: Any, inputs: Any, *args: Any, **kw: Any) -> Any:
-            spent.learn(int(inputs["prompt_mask"].sum() + inputs["completion_mask"].sum()))
-            return super().compute_loss(model, inputs, *args, **kw)
-
     log = RunLog(folder, settings, resume=(folder / "run.json").exists())
     with log, Rollouts(practice, encoder, recipe, spent, policy, log) as rollouts:
         deck = rollouts.deck(steps)
@@ -172,7 +165,7 @@ def _train(
             "num_generations": recipe.samples, "temperature": recipe.temperature,
             "max_completion_length": length, "disable_dropout": True, **more,
         }  # fmt: skip
-        trainer = Trainer(
+        trainer = sampling_trainer(kind, rollouts, spent, recipe.seed)(
             model=model, reward_funcs=rollouts.reward,
             args=arguments(config, folder, steps, recipe, **asked),
             train_dataset=datasets.Dataset.from_list(deck), processing_class=words,
@@ -181,7 +174,11 @@ def _train(
         )  # fmt: skip
         trainer.remove_callback(transformers.PrinterCallback)
         rollouts.model = trainer.model
-        with quiet():
-            trainer.train(resume_from_checkpoint=last(folder, spent))
+        try:
+            with quiet():
+                trainer.train(resume_from_checkpoint=last(folder, spent))
+        finally:
+            if trainer.decoder is not None:
+                trainer.decoder.close()
         return saved(trainer.model, words, folder, settings, log, policy=policy, spent=spent,
                      practice=practice.told(), judging=rollouts.told())  # fmt: skip

@@ -142,6 +142,12 @@ class FusedStepper:
         self._pool.clear()
         self._places.clear()
 
+    def refresh(self, model: Any) -> None:
+        """Take over the weights that a model of the same shape has now; what was computed with the
+        old ones is forgotten. Only while no request runs."""
+        self._weights = pack(model, self.max_positions)
+        self.reset()
+
     def _take(self, ids: Sequence[int], stem: int, own: int, spare: int = 0) -> Place | None:
         """Slots for ids[:stem] and `own` more; all are the row's own where nothing is shared."""
         if not self._share:
