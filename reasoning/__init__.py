@@ -29,21 +29,27 @@ from reasoning.ledger import Budget, Ledger
 from reasoning.models import MODELS, load_model
 
 if TYPE_CHECKING:
+    from reasoning.train.logits import distill_logits as distill_logits
+    from reasoning.train.on_policy import distill_on_policy as distill_on_policy
     from reasoning.data.collect import collect_traces as collect_traces
     from reasoning.data.solver import solver_traces as solver_traces
     from reasoning.data.traces import Traces as Traces
     from reasoning.train.practice import Practice as Practice
+    from reasoning.train.preference import dpo as dpo
     from reasoning.train.rl import grpo as grpo
     from reasoning.train.rl import rloo as rloo
     from reasoning.train.sft import sft as sft
     from reasoning.train.star import star as star
 
 _HOME = {
+    "distill_logits": "train.logits",
+    "distill_on_policy": "train.on_policy",
     "star": "train.star",
     "Traces": "data.traces",
     "collect_traces": "data.collect",
     "solver_traces": "data.solver",
     "Practice": "train.practice",
+    "dpo": "train.preference",
     "grpo": "train.rl",
     "rloo": "train.rl",
     "sft": "train.sft",

@@ -41,6 +41,10 @@ METHODS: dict[str, Method] = {
         "reasoning.train.rl", "train_grpo", "GRPORecipe", "task",
         "practise with rewards, each trace against the others of its question",
     ),
+    "dpo": Method(
+        "reasoning.train.preference", "train_dpo", "DPORecipe", "pairs",
+        "learn from preferences between traces",
+    ),
     "rloo": Method(
         "reasoning.train.rl", "train_rloo", "RLOORecipe", "task",
         "practise with rewards, each trace against the mean of the others",
