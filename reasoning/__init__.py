@@ -29,11 +29,11 @@ from reasoning.ledger import Budget, Ledger
 from reasoning.models import MODELS, load_model
 
 if TYPE_CHECKING:
-    from reasoning.train.logits import distill_logits as distill_logits
-    from reasoning.train.on_policy import distill_on_policy as distill_on_policy
     from reasoning.data.collect import collect_traces as collect_traces
     from reasoning.data.solver import solver_traces as solver_traces
     from reasoning.data.traces import Traces as Traces
+    from reasoning.train.logits import distill_logits as distill_logits
+    from reasoning.train.on_policy import distill_on_policy as distill_on_policy
     from reasoning.train.practice import Practice as Practice
     from reasoning.train.preference import dpo as dpo
     from reasoning.train.rl import grpo as grpo

@@ -1,0 +1,278 @@
+"""Distillation of token distributions on given traces: the student learns, at every token, how
+likely the teacher thought each next token (Hinton et al. 2015), from a cache of the teacher's
+likeliest tokens.
+
+trl has this only within its experimental GKD trainer, without Hinton's mixture and with a live
+teacher that reads every batch again; here the teacher reads each trace once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from evaluators.errors import BadInput, UnknownName
+from reasoning.data.rows import TraceRow, fingerprint
+from reasoning.data.tokens import UNLEARNED, Tokens
+from reasoning.models.weights import quiet, weights_id
+from reasoning.runlog import RunLog
+from reasoning.train.divergence import (
+    DIVERGENCES,
+    Divergence,
+    divergence,
+    grouped,
+    mixed,
+    softened,
+)
+from reasoning.train.fidelity import Fidelity, fidelity
+from reasoning.train.methods import policy_folder, trained
+from reasoning.train.recipe import Recipe
+from reasoning.train.run import (
+    Progress,
+    arguments,
+    asked_of,
+    follow,
+    last,
+    opened,
+    optimiser,
+    pace,
+    saved,
+    settings_of,
+    unheard,
+)
+from reasoning.train.sft import examples
+from reasoning.train.spent import Spent
+from reasoning.train.teacher_cache import TeacherCache, read_logits, teacher_cache
+
+PROBED = 64
+"""Traces on which the loss of fidelity is reported."""
+
+
+@dataclass(frozen=True)
+class LogitsRecipe(Recipe):
+    """How a student is drawn to its teacher's token distributions.
+
+    `teacher` is a model's name or folder with the student's vocabulary. The loss of a token is
+    (1-hard) T² D(p_T, q_T) + hard CE: the `divergence` D (`forward`, `reverse` or `jsd` with
+    weight `beta` on the teacher) of both distributions at `temperature` T, and the cross-entropy of
+    the trace's own token. The teacher's `top_k` likeliest tokens count one by one, all others
+    together (0: the whole vocabulary). `cache` is a folder where runs share what the teacher said
+    (None: the run's own).
+    """
+
+    lr: float = 2e-3
+    teacher: str = "tiny"
+    divergence: Divergence = "forward"
+    beta: float = 0.5
+    temperature: float = 1.0
+    hard: float = 0.0
+    top_k: int = 32
+    cache: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.divergence not in DIVERGENCES:
+            raise UnknownName("divergence", self.divergence, DIVERGENCES)
+        for name, ok, want in (
+            ("beta", 0 < self.beta < 1, "between 0 and 1 (its ends are forward and reverse)"),
+            ("temperature", self.temperature > 0, "above 0"),
+            ("hard", 0 <= self.hard <= 1, "a share in 0..1"),
+            ("top_k", self.top_k >= 0, "1 or more, or 0 for the whole vocabulary"),
+        ):
+            if not ok:
+                raise BadInput(f"recipe: {name} must be {want}, not {getattr(self, name)!r}")
+
+
+def distill_logits(
+    policy: Any, rows: Sequence[TraceRow], *, out: str | Path | None = None,
+    progress: Progress | None = None, **settings: Any,
+) -> Any:  # fmt: skip
+    """Draw `policy` (a model or its name) to its teacher's token distributions on traces, whoever
+    wrote them, and open the result as a local model.
+
+    `settings` change `LogitsRecipe`; `out` is the run folder (None: a temporary one), where the
+    same call goes on after an interruption. Raises BadInput and UnknownName.
+    """
+    return trained("logits", policy, rows, out, progress, **settings)
+
+
+def train_logits(
+    rows: Sequence[TraceRow], policy: str, folder: Path, recipe: LogitsRecipe,
+    progress: Progress = unheard, stop: threading.Event | None = None,
+) -> Path:  # fmt: skip
+    """Train the policy in the folder `policy`; returns its weights' folder (bf16).
+
+    As `train_sft`; the teacher's reading (2 N FLOPs a token, once a trace) is counted as the
+    teacher's, whether this run or an earlier one built the cache. What keeping `top_k` tokens lost
+    before and after training is told in the record. Raises BadInput.
+    """
+    import transformers
+
+    master = policy_folder(recipe.teacher)
+    settings = settings_of("logits", policy, fingerprint(rows), len(rows), asdict(recipe))
+    settings["recipe"].pop("cache")
+    settings["teacher"] = {"place": Path(master).name, "weights": weights_id(master, None)}
+    model, words, encoder = opened(policy, transformers.AutoModelForCausalLM, recipe.seed)
+    refuse_other_tokens(words, model, policy, master)
+    data = examples(rows, encoder, recipe.max_length)
+    with RunLog(folder, settings, resume=(folder / "run.json").exists()) as log:
+        cache = cached(data, master, folder, recipe)
+        steps, spent = recipe.planned(len(data)), Spent.of(model, recipe)
+        spent.teacher = cache.card["flops"]
+        before = probe(model, data, cache, recipe)
+        optim = optimiser(model, recipe)
+        rate = torch.optim.lr_scheduler.LambdaLR(optim, pace(recipe, steps, spent))
+        trainer = _trainer(recipe, spent)(
+            model=model,
+            args=arguments(
+                transformers.TrainingArguments, folder, steps, recipe, remove_unused_columns=False,
+                train_sampling_strategy="group_by_length", **_plain(asked_of(recipe)),
+            ),
+            train_dataset=_Numbered(data), data_collator=_Collator(cache),
+            processing_class=words, optimizers=(optim, rate),
+            callbacks=[follow(log, progress, spent=spent, cap=recipe.flops, stop=stop)],
+        )  # fmt: skip
+        trainer.remove_callback(transformers.PrinterCallback)
+        with quiet():
+            trainer.train(resume_from_checkpoint=last(folder, spent))
+        after = probe(trainer.model, data, cache, recipe)
+        told = {**cache.card, "before": before.told(), "after": after.told()}
+        return saved(trainer.model, words, folder, settings, log, policy=policy, spent=spent,
+                     cache=told)  # fmt: skip
+
+
+def cached(
+    data: Sequence[dict[str, list[int]]], teacher: str, folder: Path, recipe: LogitsRecipe
+) -> TeacherCache:
+    """What the teacher says on these examples: read from the recipe's folder, or asked for once."""
+    place = folder / "teacher" if recipe.cache is None else Path(recipe.cache)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return teacher_cache(
+        [_tokens(item) for item in data], teacher, place, top_k=recipe.top_k or 1 << 30,
+        temperature=recipe.temperature, device=device,
+    )  # fmt: skip
+
+
+def probe(
+    model: Any, data: Sequence[dict[str, list[int]]], cache: TeacherCache, recipe: LogitsRecipe
+) -> Fidelity:
+    """The student's divergence on the first traces, and between which numbers the one by the whole
+    vocabulary lies."""
+    rows = range(min(PROBED, len(data)))
+    with torch.inference_mode():
+        student = softened(read_logits(model, [_tokens(data[i]) for i in rows]), recipe.temperature)
+    return fidelity(recipe.divergence, cache.of(rows), student.cpu(), recipe.beta)
+
+
+def refuse_other_tokens(words: Any, student: Any, policy: str, teacher: str) -> None:
+    """Raises BadInput where the teacher's tokens are not the student's."""
+    import transformers
+
+    from reasoning.models.weights import located
+
+    source = located(teacher, teacher, None)
+    others = transformers.AutoTokenizer.from_pretrained(**source).get_vocab()
+    size = transformers.AutoConfig.from_pretrained(**source).get_text_config().vocab_size
+    own = student.config.get_text_config().vocab_size
+    if others != words.get_vocab() or size != own:
+        raise BadInput(
+            f"the teacher {teacher} has other tokens than the student {policy} ({size} and {own}):"
+            " token distributions need one vocabulary. Take a teacher of the student's family, or"
+            " learn from its text (sft)"
+        )
+
+
+# -- inside ---------------------------------------------------------------------------
+
+
+def _plain(asked: dict[str, Any]) -> dict[str, Any]:
+    """trl's name of a trainer argument as transformers has it."""
+    asked = dict(asked)
+    asked["gradient_checkpointing"] = asked.pop("activation_checkpointing")
+    return asked
+
+
+def _tokens(item: dict[str, list[int]]) -> Tokens:
+    return Tokens(tuple(item["input_ids"]), tuple(x != UNLEARNED for x in item["labels"]), 0)
+
+
+class _Numbered(torch.utils.data.Dataset):
+    """Examples with their number, by which the cache knows them."""
+
+    def __init__(self, data: Sequence[dict[str, list[int]]]) -> None:
+        self.data = data
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return {**self.data[index], "row": index}
+
+
+@dataclass(frozen=True)
+class _Collator:
+    """Examples as a batch padded on the right, with what the teacher said of their tokens."""
+
+    cache: TeacherCache
+
+    def __call__(self, items: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
+        said = self.cache.of([item["row"] for item in items])
+        width = max(len(item["input_ids"]) for item in items)
+
+        def padded(rows: Sequence[Sequence[int]], filling: int) -> Tensor:
+            return torch.tensor([[*row, *[filling] * (width - len(row))] for row in rows])
+
+        ids = [item["input_ids"] for item in items]
+        return {
+            "input_ids": padded(ids, 0), "labels": padded([i["labels"] for i in items], UNLEARNED),
+            "attention_mask": padded([[1] * len(row) for row in ids], 0),
+            "teacher_ids": said.ids, "teacher_events": said.events,
+        }  # fmt: skip
+
+
+def _trainer(recipe: LogitsRecipe, spent: Spent) -> type:
+    """A transformers Trainer with the distillation loss."""
+    import transformers
+
+    class Trainer(transformers.Trainer):
+        loss_is_scaled_for_ga = True
+
+        def __init__(self, *args: Any, **kw: Any) -> None:
+            super().__init__(*args, **kw)
+            self.model_accepts_loss_kwargs = True  # so that a step's learned tokens are counted
+
+        def compute_loss(
+            self, model: Any, inputs: Any, return_outputs: bool = False,
+            num_items_in_batch: Any = None,
+        ) -> Any:  # fmt: skip
+            spent.learn(int(inputs["attention_mask"].sum()))
+            out = model(
+                input_ids=inputs["input_ids"],
+                attention_mask=inputs["attention_mask"],
+                use_cache=False,
+            )
+            labels = inputs["labels"][:, 1:]
+            logits = out.logits[:, :-1][labels != UNLEARNED]
+            each = losses(recipe, logits, labels[labels != UNLEARNED], inputs)
+            loss = each.sum() * self.accelerator.num_processes / num_items_in_batch
+            return (loss, out) if return_outputs else loss
+
+    return Trainer
+
+
+def losses(recipe: LogitsRecipe, logits: Tensor, labels: Tensor, said: dict[str, Tensor]) -> Tensor:
+    """The loss of each learned token (N,): `logits` (N, V) of the student, `labels` (N,) the
+    trace's own tokens, `said` the teacher's `teacher_ids` and `teacher_events`."""
+    student = softened(logits, recipe.temperature)
+    near = grouped(student, said["teacher_ids"])
+    soft = divergence(recipe.divergence, said["teacher_events"], near, recipe.beta)
+    if not recipe.hard:
+        return recipe.temperature**2 * soft
+    hard = torch.nn.functional.cross_entropy(logits.float(), labels, reduction="none")
+    return mixed(soft, hard, recipe.temperature, recipe.hard)
