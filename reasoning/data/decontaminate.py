@@ -76,6 +76,7 @@ class Clean:
     held_out: int
 
     def __str__(self) -> str:
+        """What was kept, and why the rest was not."""
         total = len(self.rows) + len(self.dropped)
         counts = Counter(each.reason for each in self.dropped)
         why = "".join(f"; {n} {reason}" for reason, n in counts.items())
@@ -108,40 +109,52 @@ def decontaminate(
     also when its question has a run of so many words in common with a held-out one: for prose.
     Raises BadInput for a row whose question cannot be read.
     """
-    tasks = list(held_out)
-    if words_in_common is not None and words_in_common < 1:
-        raise BadInput(f"words_in_common must be 1 or more, not {words_in_common}")
-    instances = {canonical(task.name, p) for task in tasks for p in task.problems}
-    texts = {text for task in tasks for p in task.problems for text in _asked(task, p)}
-    runs = {run for text in texts for run in _runs(text, words_in_common)}
+    guard = HeldOut(held_out, words_in_common)
     kept, dropped = [], []
     for row in rows:
-        reason = _why(row, instances, texts, runs, words_in_common)
+        reason = guard.why(row)
         if reason is None:
             kept.append(row)
         else:
             dropped.append(Dropped(row, reason))
-    return Clean(tuple(kept), tuple(dropped), sum(len(task.problems) for task in tasks))
+    return Clean(tuple(kept), tuple(dropped), guard.size)
 
 
-def _why(
-    row: TraceRow, instances: set[str], texts: set[str], runs: set[tuple[str, ...]],
-    size: int | None,
-) -> str | None:  # fmt: skip
-    """Why a row has to go, or None."""
-    if row.split == "test":
-        return "of the split test"
-    key = canonical(row.task, row.asked())
-    if row.task in KEYS and split_of(key.partition("|")[2]) == "test":
-        return "an instance kept for testing"
-    if key in instances or row.instance in instances:
-        return "a held-out instance"
-    asked = _questions(row)
-    if asked & texts:
-        return "a held-out question's text"
-    if size is not None and any(run in runs for text in asked for run in _runs(text, size)):
-        return f"{size} words in a row of a held-out question"
-    return None
+class HeldOut:
+    """Questions that must not be learned from: those of `tasks`, and the test instances of the
+    tasks in KEYS. `size` is the number of questions of `tasks`."""
+
+    def __init__(self, tasks: Iterable[Task] = (), words_in_common: int | None = None) -> None:
+        if words_in_common is not None and words_in_common < 1:
+            raise BadInput(f"words_in_common must be 1 or more, not {words_in_common}")
+        held = [(task, problem) for task in tasks for problem in task.problems]
+        self.size, self._run = len(held), words_in_common
+        self._instances = {canonical(task.name, problem) for task, problem in held}
+        self._texts = {text for task, problem in held for text in _asked(task, problem)}
+        self._runs = {run for text in self._texts for run in _runs(text, words_in_common)}
+
+    def why(self, row: TraceRow) -> str | None:
+        """Why a row has to go, or None."""
+        if row.split == "test":
+            return "of the split test"
+        if row.instance in self._instances:
+            return "a held-out instance"
+        return self.why_not(row.task, row.asked(), _questions(row))
+
+    def why_not(self, task: str, problem: Problem, asked: Iterable[str] = ()) -> str | None:
+        """Why a problem of this task, asked in these words (`normal`), must not be learned from,
+        or None."""
+        key = canonical(task, problem)
+        if key in self._instances:
+            return "a held-out instance"
+        if task in KEYS and split_of(key.partition("|")[2]) == "test":
+            return "an instance kept for testing"
+        texts = set(asked)
+        if texts & self._texts:
+            return "a held-out question's text"
+        if any(run in self._runs for text in texts for run in _runs(text, self._run)):
+            return f"{self._run} words in a row of a held-out question"
+        return None
 
 
 def _asked(task: Task, problem: Problem) -> list[str]:
