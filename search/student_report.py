@@ -133,7 +133,7 @@ class StudentReport:
                 for student, report in reports:
                     mine = report.row(row.arm, row.budget)
                     apart = None
-                    if student != self.baseline:
+                    if student != self.baseline and (self.baseline, task) in self.searches:
                         apart = self.search_difference(student, task, row.arm, row.budget)
                     knows = mine.knows + (" (oracle)" if mine.oracle else "")
                     rows.append((task, row.budget, row.arm, knows, student, *_shown(mine.accuracy),

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from evaluators.errors import BadInput
+from evaluators.errors import BadInput, UnknownName
 from evaluators.tasks.base import Task
 from reasoning.core import LanguageModel
 from reasoning.ledger import Budget
@@ -32,6 +32,7 @@ def evaluate_students(
     *,
     strategies: Strategies = (),
     budgets: Budgets = (),
+    searched: Sequence[str] | None = None,
     elsewhere: Tasks = (),
     k: int = 16,
     ks: Sequence[int] = (4, 16),
@@ -49,9 +50,10 @@ def evaluate_students(
     `students` are models or their names, by label where it is a mapping; `baseline` (default: the
     first) is what the others are compared with. `k` samples a problem are drawn at `temperature`,
     for pass@k with each of `ks` that is not above it. `strategies` run on `tasks` at each of
-    `budgets`; without budgets none runs. `costs` of making a student replace what its records say.
-    `out` is a folder of run folders, where `resume` repeats no call that was answered. Raises
-    LabError for what cannot work, before the first call where it can be known.
+    `budgets` for the students `searched` (None: all); without budgets none runs. `costs` of
+    making a student replace what its records say. `out` is a folder of run folders, where `resume`
+    repeats no call that was answered. Raises LabError for what cannot work, before the first call
+    where it can be known.
     """
     models = _labelled(students, "student")
     main, other = _labelled(tasks, "task"), _labelled(elsewhere, "task")
@@ -64,6 +66,9 @@ def evaluate_students(
         raise BadInput(f"baseline {first!r} is none of the students: {', '.join(models)}")
     if costs and (unknown := sorted(set(costs) - set(models))):
         raise BadInput(f"costs name {unknown[0]!r}, which is none of {', '.join(models)}")
+    for name in searched or ():
+        if name not in models:
+            raise UnknownName("student", name, models)
     drawer = JudgedSamples(k, temperature=temperature)
     arms = named_arms(strategies) if _any(strategies) and _any(budgets) else {}
     common: dict[str, Any] = {
@@ -82,7 +87,7 @@ def evaluate_students(
                 )  # fmt: skip
                 cells = report.select("samples", report.budgets[0])
                 samples[name, label] = measured(cells, task, [size for size in ks if size <= k])
-                if arms and label in main:
+                if arms and label in main and (searched is None or name in searched):
                     searches[name, label] = compare(
                         arms, task, model, budgets,
                         out=None if place is None else place / "search", **common,

@@ -25,7 +25,7 @@ from reasoning.describe import describe
 from reasoning.runlog import RunLog
 from reasoning.train.methods import trained
 from reasoning.train.practice import Practice
-from reasoning.train.run import Progress, opened, saved, settings_of, unheard
+from reasoning.train.run import Progress, finished, opened, saved, settings_of, unheard
 from reasoning.train.sft import SFTRecipe, train_sft
 from reasoning.train.spent import Spent
 from reasoning.train.star_traces import Harvest, Sitting, harvest, refuse_reward
@@ -114,11 +114,14 @@ def train_star(
     settings["strategy"] = describe(strategy)
     with RunLog(folder, settings, resume=(folder / "run.json").exists()) as log:
         work = _Rounds(practice, strategy, policy, folder, recipe, log, progress, stop)
+        if (done := finished(folder)) is not None:
+            return done
         place = work.run()
         model, words, _ = opened(place, transformers.AutoModelForCausalLM, recipe.seed)
         return saved(
             model, words, folder, settings, log, policy=policy, spent=work.spent,
             rounds=work.done, practice=practice.told(),
+            finished=len(work.done) == recipe.rounds and work.done[-1]["whole"],
         )  # fmt: skip
 
 

@@ -97,6 +97,14 @@ def test_strategies_run_at_equal_budget_and_are_paired():
         report.search_difference("better", "other", "vote", 40)
 
 
+def test_strategies_run_for_those_that_are_to_search():
+    more = {"strategies": "best-of-n", "budgets": 40}
+    report = evaluate(("a", "1111"), ("b", "1111"), searched=["b"], **more)
+    assert list(report.searches) == [("b", "toy")] and "best-of-n" in str(report)
+    with pytest.raises(UnknownName, match="student"):
+        evaluate(("a", "1111"), searched=["c"], **more)
+
+
 def test_a_search_on_the_cheap_costs_what_its_ledger_says():
     report = evaluate(("a", "1111"), strategies="self-consistency(n=2)", budgets=400)
     [point] = [p for p in report.points() if p.arm != SAMPLE]
