@@ -29,9 +29,19 @@ from reasoning.ledger import Budget, Ledger
 from reasoning.models import MODELS, load_model
 
 if TYPE_CHECKING:
+    from reasoning.data.chats import import_chats as import_chats
     from reasoning.data.collect import collect_traces as collect_traces
+    from reasoning.data.decontaminate import decontaminate as decontaminate
+    from reasoning.data.pairs import pairs_from as pairs_from
+    from reasoning.data.rationalise import rationalise as rationalise
+    from reasoning.data.select import select as select
     from reasoning.data.solver import solver_traces as solver_traces
     from reasoning.data.traces import Traces as Traces
+    from reasoning.data.trees import tree_labels as tree_labels
+    from reasoning.data.trees import tree_pairs as tree_pairs
+    from reasoning.data.trees import tree_traces as tree_traces
+    from reasoning.data.views import view as view
+    from reasoning.data.writing import write_problems as write_problems
     from reasoning.train.logits import distill_logits as distill_logits
     from reasoning.train.on_policy import distill_on_policy as distill_on_policy
     from reasoning.train.practice import Practice as Practice
@@ -47,7 +57,17 @@ _HOME = {
     "star": "train.star",
     "Traces": "data.traces",
     "collect_traces": "data.collect",
+    "decontaminate": "data.decontaminate",
+    "import_chats": "data.chats",
+    "pairs_from": "data.pairs",
+    "select": "data.select",
+    "view": "data.views",
+    "write_problems": "data.writing",
+    "rationalise": "data.rationalise",
     "solver_traces": "data.solver",
+    "tree_labels": "data.trees",
+    "tree_pairs": "data.trees",
+    "tree_traces": "data.trees",
     "Practice": "train.practice",
     "dpo": "train.preference",
     "grpo": "train.rl",

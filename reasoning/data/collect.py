@@ -15,10 +15,10 @@ from typing import Any, Literal, overload
 from evaluators.errors import BadInput, UnknownName
 from evaluators.tasks.base import Task
 from reasoning.core import LanguageModel, Strategy
-from reasoning.data.collection import FILE, Collection
+from reasoning.data.collection import Collection
 from reasoning.data.progress import Watcher
 from reasoning.data.samples import Samples
-from reasoning.data.traces import Traces
+from reasoning.data.traces import FILE, Traces
 from reasoning.ledger import Budget
 from reasoning.loop import Handle, run
 

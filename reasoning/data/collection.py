@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -15,18 +15,16 @@ from evaluators.problem import Problem
 from evaluators.tasks.base import Task
 from reasoning.budget import refuse_uncountable
 from reasoning.core import BadPrompt, Context, LanguageModel, SeedPath, Solution, Strategy
+from reasoning.data.branches import TraceTree, taken
 from reasoning.data.cache import Cache, Kept
 from reasoning.data.code import code_of, models_of
 from reasoning.data.progress import Collected, Meter, Watcher, watcher_of
-from reasoning.data.rows import TraceRow, digest, question, save
-from reasoning.data.traces import Heard, Origin, Traces, rows_of
+from reasoning.data.rows import TraceRow, digest, question
+from reasoning.data.traces import FILE, Heard, Origin, Traces, rows_of, write
 from reasoning.describe import describe
 from reasoning.ledger import Budget, Ledger
 from reasoning.logged import CallFailed, Responses
 from reasoning.verify import JudgeFailed
-
-FILE = "traces.jsonl"
-"""The rows of a folder's last collection that came to its end."""
 
 HOPELESS = 8
 """When so many problems that were begun first have all failed, the fault is not theirs: raise."""
@@ -51,7 +49,9 @@ class Collection:
         self, task: Task, model: LanguageModel, strategy: Strategy, runs: int = 1, *,
         out: str | Path | None = None, seed: int = 0, budget: int | Budget | None = None,
         concurrency: int = 64, progress: bool | Watcher | None = None, trees: bool = False,
+        file: str | None = FILE,
     ) -> None:  # fmt: skip
+        self.file = file
         self.task, self.model, self.strategy = task, model, strategy
         self.runs, self.seed, self.concurrency, self.trees = runs, seed, concurrency, trees
         self.out = None if out is None else Path(out)
@@ -88,7 +88,7 @@ class Collection:
             if kept is not None:
                 rows += kept.rows
                 if kept.tree is not None:
-                    trees[_place(item)] = kept.tree
+                    trees[_place(item)] = TraceTree.from_json(kept.tree)
             elif item.seed in self._errors:
                 errors[_place(item)] = self._errors[item.seed]
         return Traces(
@@ -123,8 +123,8 @@ class Collection:
             finally:
                 self._meter.finish()
             traces = self.traces()
-            if self.out is not None:
-                _write(traces, self.out)
+            if self.out is not None and self.file is not None:
+                write(traces, self.out / self.file)
         return traces
 
     # -- inside -----------------------------------------------------------------------
@@ -224,13 +224,21 @@ class Collection:
         except (CallFailed, JudgeFailed) as error:
             self._fail(item, error)
             return
-        kept = self._kept[item.seed] = Kept(tuple(rows), ledger.spent)
+        tree = self._tree(solution, item) if self.trees else None
+        kept = self._kept[item.seed] = Kept(tuple(rows), ledger.spent, tree)
         self._fresh += 1
         if ledger.shortened and self._run.exhausted():  # a later session may be able to pay
             self._unpaid.add(item.seed)
         elif self._cache is not None and item.key is not None:
             self._cache.keep(item.key, item.scope, kept)
         self._meter.add(rows, ledger.spent.tokens)
+
+    def _tree(self, solution: Solution, item: Item) -> dict[str, Any] | None:
+        tree = taken(
+            solution.tree, task=self.task.name, question=item.question, dialect=self.model.dialect,
+            seed=self.seed, teacher=self._origin.teacher,
+        )  # fmt: skip
+        return None if tree is None else _plain(tree.to_json())
 
     def _fail(self, item: Item, error: LabError) -> None:
         self._errors[item.seed] = str(error)
@@ -274,13 +282,3 @@ def _sound(solution: Any, strategy: Strategy) -> Solution:
             f" {type(solution).__name__}"
         )
     return solution
-
-
-def _write(rows: Sequence[TraceRow], folder: Path) -> None:
-    try:
-        save(rows, folder / FILE)
-    except OSError as error:
-        raise LabError(
-            f"{folder / FILE} cannot be written: {error}. The log beside it is whole: make room,"
-            " then make the same call again"
-        ) from error

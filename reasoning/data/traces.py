@@ -9,17 +9,23 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
-from evaluators.errors import BadInput
+from evaluators.errors import BadInput, LabError
 from evaluators.problem import Problem
 from evaluators.tasks.base import Task
 from evaluators.verdict import Verdict, Verifier
 from reasoning.core import Completion, Prompt, Sampling, SeedPath, Solution, Trace
-from reasoning.data.rows import Piece, TraceRow, digest, instance_of
+from reasoning.data.branches import save as save_trees
+from reasoning.data.rows import Piece, TraceRow, digest, instance_of, save
 from reasoning.ledger import Ledger, Row
 from reasoning.logged import LoggedModel
 from reasoning.verify import judge
+
+FILE = "traces.jsonl"
+"""The rows of a folder's last collection that came to its end; TREES are its search trees."""
+TREES = "trees.jsonl"
 
 
 class Traces(list[TraceRow]):
@@ -28,17 +34,19 @@ class Traces(list[TraceRow]):
     `errors` tells the reason by problem id where a call or the verifier failed; `unpaid` counts
     problems that the budget of the whole run left undone. The same call with the same folder asks
     for both again. `spent` is the sum of the ledger, earlier sessions of the folder included;
-    `trees` are the search trees by problem id, where they were asked for.
+    `trees` are the search trees by problem id, where they were asked for; `dropped` tells by row id
+    why a trace was left out (rationalisation).
     """
 
     def __init__(
         self, rows: Sequence[TraceRow] = (), *, errors: Mapping[str, str] | None = None,
         unpaid: int = 0, spent: Row | None = None, trees: Mapping[str, Any] | None = None,
+        dropped: Mapping[str, str] | None = None,
     ) -> None:  # fmt: skip
         super().__init__(rows)
         self.errors, self.unpaid = dict(errors or {}), unpaid
         self.spent = spent or Row("total", "", "", calls=0)
-        self.trees = dict(trees or {})
+        self.trees, self.dropped = dict(trees or {}), dict(dropped or {})
 
     def __repr__(self) -> str:
         right = sum(row.correct for row in self)
@@ -46,7 +54,21 @@ class Traces(list[TraceRow]):
         problems = len({(row.task, row.problem.get("id")) for row in self})
         text = f"{len(self):,} traces{share} of {problems:,} problems"
         text += f", {len(self.errors)} errors" if self.errors else ""
+        text += f", {len(self.dropped)} dropped" if self.dropped else ""
         return f"<{text}{f', {self.unpaid} unpaid' if self.unpaid else ''}>"
+
+
+def write(rows: Traces, path: Path) -> None:
+    """Save rows, and their search trees beside them. Raises LabError when that cannot be done."""
+    try:
+        save(rows, path)
+        if rows.trees:
+            save_trees(list(rows.trees.values()), path.with_name(TREES))
+    except OSError as error:
+        raise LabError(
+            f"{path} cannot be written: {error}. The log beside it is whole: make room, then make"
+            " the same call again"
+        ) from error
 
 
 @dataclass(frozen=True)
