@@ -14,7 +14,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from evaluators.errors import BadInput
 from evaluators.tasks.base import Task
@@ -40,10 +40,11 @@ class StarRecipe(SFTRecipe):
 
     Each of `rounds` draws `problems` of the practice, samples `k` traces of each at `temperature`,
     and keeps at most `keep` different right ones a problem. `hints` asks the problems without a
-    right trace again with a hint. `gather` trains on the traces of all rounds so far, else on those
-    of the last one. Steps, epochs, batch and rate are those of one round's training, which begins
-    from the base. With `flops` what is left is shared evenly among the rounds left; sampling stops
-    after the share `sampling` of a round's part, training at its end.
+    right trace again, with the answer told or with the first step forced; the hint is stripped.
+    `gather` trains on the traces of all rounds so far, else on those of the last one. Steps,
+    epochs, batch and rate are those of one round's training, which begins from the base. With
+    `flops` what is left is shared evenly among the rounds left; sampling stops after the share
+    `sampling` of a round's part, training at its end.
     """
 
     lr: float = 5e-4
@@ -53,7 +54,7 @@ class StarRecipe(SFTRecipe):
     k: int = 8
     keep: int = 4
     temperature: float = 1.0
-    hints: bool = False
+    hints: Literal["none", "answer", "step"] = "none"
     gather: bool = False
     sampling: float = 0.5
 
@@ -65,6 +66,7 @@ class StarRecipe(SFTRecipe):
             ("k", self.k >= 1, "1 or more"),
             ("keep", self.keep >= 1, "1 or more"),
             ("temperature", self.temperature > 0, "above 0"),
+            ("hints", self.hints in ("none", "answer", "step"), "none, answer or step"),
             ("sampling", 0 < self.sampling < 1, "a share in 0..1, neither 0 nor 1"),
         ):
             if not ok:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from evaluators.errors import BadInput
 from evaluators.tasks.base import Task
@@ -32,7 +32,7 @@ class Sitting:
     problems: int
     k: int
     temperature: float
-    hints: bool
+    hints: Literal["none", "answer", "step"]
     seed: int
 
     def decks(self) -> list[list[Task]]:
@@ -135,35 +135,33 @@ def _asked(
 ) -> Harvest:
     """The harvest with one task's traces more."""
     from reasoning.data.collect import collect_traces
+    from reasoning.data.rationalise import rationalise
 
     style = sitting.practice.style
-    plain: dict[str, Any] = {}
-    if sitting.strategy is None:
-        plain = {"temperature": sitting.temperature, "format": style.format,
-                 "shots": style.shots, "role": style.role}  # fmt: skip
+    plain: dict[str, Any] = {"temperature": sitting.temperature, "format": style.format,
+                             "shots": style.shots, "role": style.role}  # fmt: skip
+    own = {} if sitting.strategy is not None else plain
+    place = folder / f"sampled-{_file(task.name)}"
     made = collect_traces(
-        task, model, sitting.strategy, sitting.k, out=folder / f"sampled-{_file(task.name)}",
-        seed=sitting.seed, progress=False, **plain,
+        task, model, sitting.strategy, sitting.k, out=place, seed=sitting.seed, progress=False,
+        **own,
     )  # fmt: skip
     solved = {row.problem["id"] for row in made if row.correct}
     rows, tokens, hinted = list(made), _tokens(made.spent, sitting), 0
-    if sitting.hints and len(solved) < len(task):
-        more, spent = _hinted(model, task, solved, sitting, folder)
-        hinted = len({row.problem["id"] for row in more if row.correct})
-        rows += more
-        tokens += spent
+    if sitting.hints != "none" and len(solved) < len(task):
+        told = rationalise(
+            task, model, made, hint=sitting.hints, k=sitting.k, out=place, seed=sitting.seed,
+            progress=False, **plain,
+        )  # fmt: skip
+        hinted = len({row.problem["id"] for row in told if row.correct})
+        rows += told
+        tokens += told.spent.prompt + told.spent.completion
     return replace(
         before, rows=(*before.rows, *rows), problems=before.problems + len(task),
         sampled=before.sampled + len(rows), solved=before.solved + len(solved),
         passed=before.passed + sum(row.correct for row in rows), hinted=before.hinted + hinted,
         errors=before.errors + len(made.errors), tokens=before.tokens + tokens,
     )  # fmt: skip
-
-
-def _hinted(
-    model: LanguageModel, task: Task, solved: set[str], sitting: Sitting, folder: Path
-) -> tuple[list[TraceRow], int]:  # fmt: skip
-    raise BadInput("star: hints are for tasks that can be rationalised, and none can yet")
 
 
 def _tokens(spent: Row, sitting: Sitting) -> int:

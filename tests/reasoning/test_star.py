@@ -166,6 +166,24 @@ def test_a_search_may_make_the_traces(tmp_path):
     assert told["strategy"]["kind"] == "StepResample"
 
 
+def test_problems_without_a_right_trace_are_asked_again_with_a_hint(tmp_path):
+    practice = Practice.of(load_task("countdown", "train", 12, 5, numbers=4))
+    recipe = replace(RECIPE, rounds=1, problems=12, k=2, steps=1, hints="step")
+    train_star(practice, BASE, tmp_path, recipe)
+    rows = read(tmp_path / "round-1" / "all.jsonl")
+    solved = {row.problem["id"] for row in rows if row.correct and not row.hint_used}
+    told = [row for row in rows if row.hint_used]
+    assert told and not solved & {row.problem["id"] for row in told}
+    assert all(row.pieces[0].source == "forced" for row in told)  # read, never learned
+    [made] = record(tmp_path)["rounds"]
+    assert made["hinted"] == len({row.problem["id"] for row in told if row.correct}) > 0
+    assert made["solved"] == len(solved)
+    learned = read(tmp_path / "round-1" / "traces.jsonl")
+    assert {r.problem["id"] for r in learned} == solved | {
+        r.problem["id"] for r in told if r.correct
+    }
+
+
 def test_a_round_without_a_right_trace_says_what_to_do(tmp_path):
     hard = load_task("chain-sum", "train", 4, 5, terms=4, digits=5)
     with pytest.raises(BadInput, match="no right trace in 8 of 4 problems: practise on easier"):
@@ -178,7 +196,8 @@ def test_a_reward_that_does_not_say_what_is_right_is_refused(tmp_path):
 
 
 def test_recipes_that_cannot_be_are_refused():
-    for wrong in ({"rounds": 0}, {"k": 0}, {"keep": 0}, {"temperature": 0.0}, {"sampling": 1.0}):
+    for wrong in ({"rounds": 0}, {"k": 0}, {"keep": 0}, {"temperature": 0.0}, {"sampling": 1.0},
+                  {"hints": "all"}):  # fmt: skip
         with pytest.raises(BadInput, match=next(iter(wrong))):
             StarRecipe(**wrong)  # type: ignore[arg-type]
 
@@ -201,7 +220,7 @@ def test_sound_keeps_no_right_answer_by_wrong_steps():
 
 
 def test_a_problem_is_asked_once_a_round_and_tasks_are_mixed_in_every_chunk():
-    sitting = Sitting(PRACTICE, None, 500, 4, 1.0, False, 0)
+    sitting = Sitting(PRACTICE, None, 500, 4, 1.0, "none", 0)
     [tasks] = sitting.decks()
     assert [len(task) for task in tasks] == [30, 30]  # 500 draws of 60 problems
     few = replace(sitting, problems=20).decks()
