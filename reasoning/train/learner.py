@@ -36,6 +36,9 @@ class Learner(SFTTrainer):
     def __init__(self, *, spent: Spent, batch: int, **options: Any) -> None:
         self.spent, self._rows = spent, batch
         super().__init__(**options)
+        for weight in options["model"].parameters():  # trl makes adapters of packed weights bf16
+            if weight.requires_grad:
+                weight.data = weight.data.float()
         self._vocabulary = options["model"].config.get_text_config().vocab_size
 
     def compute_loss(

@@ -45,7 +45,8 @@ def settings_of(
 
 
 def opened(policy: str, kind: Any, seed: int, **head: Any) -> tuple[Any, Any, Encoder]:
-    """The policy's weights under a new head (drawn by the seed), its tokenizer, and an encoder."""
+    """The policy's weights under a new head (drawn by the seed), its tokenizer, and an encoder;
+    `head` are arguments of `from_pretrained`, float32 where they say nothing else."""
     import transformers
 
     source = located(policy, policy, None)
@@ -54,7 +55,7 @@ def opened(policy: str, kind: Any, seed: int, **head: Any) -> tuple[Any, Any, En
     with quiet():
         transformers.logging.set_verbosity_error()  # a new head is meant: no report of it
         words = transformers.AutoTokenizer.from_pretrained(**source)
-        model = kind.from_pretrained(**source, dtype=torch.float32, **head)
+        model = kind.from_pretrained(**source, **{"dtype": torch.float32, **head})
         transformers.logging.set_verbosity_warning()
     torch.random.set_rng_state(random_state)
     dialect = getattr(model.config, "reasonlab_dialect", "plain")
@@ -159,6 +160,21 @@ def finished(folder: Path) -> Path | None:
     if record.is_file() and json.loads(record.read_text("utf-8")).get("finished"):
         return record.parent
     return None
+
+
+def go_on(
+    trainer: Any, folder: Path, spent: Spent | None = None, cap: float | None = None
+) -> None:  # fmt: skip
+    """Train from the last checkpoint of the run to its end (`max_steps`, or `cap` FLOPs); where
+    that is the end, only load it: a trainer by itself would take one step more."""
+    place = last(folder, spent)
+    if place is not None:
+        state = json.loads((Path(place) / "trainer_state.json").read_text("utf-8"))
+        full = spent is not None and cap is not None and spent.flops >= cap
+        if full or state["global_step"] >= trainer.args.max_steps:
+            trainer._load_from_checkpoint(place)
+            return
+    trainer.train(resume_from_checkpoint=place)
 
 
 def saved(

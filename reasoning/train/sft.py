@@ -14,6 +14,7 @@ from reasoning.data.rows import TraceRow, fingerprint
 from reasoning.data.tokens import tokenised
 from reasoning.models.encode import Encoder
 from reasoning.models.weights import quiet
+from reasoning.train.adapter import prepared, whole
 from reasoning.train.methods import trained
 from reasoning.train.recipe import Recipe
 from reasoning.train.run import (
@@ -22,16 +23,14 @@ from reasoning.train.run import (
     asked_of,
     finished,
     follow,
-    last,
+    go_on,
     logged,
-    opened,
     optimiser,
     pace,
     saved,
     settings_of,
     unheard,
 )
-from reasoning.train.spent import Spent
 
 
 @dataclass(frozen=True)
@@ -78,9 +77,9 @@ def train_sft(
     with logged(folder, settings) as log:
         if place := finished(folder):
             return place
-        model, words, encoder = opened(policy, transformers.AutoModelForCausalLM, recipe.seed)
+        model, words, encoder, spent = prepared(policy, recipe)
         data = examples(rows, encoder, recipe.max_length)
-        steps, spent = recipe.planned(len(data)), Spent.of(model, recipe)
+        steps = recipe.planned(len(data))
         optim = optimiser(model, recipe)
         rate = torch.optim.lr_scheduler.LambdaLR(optim, pace(recipe, steps, spent))
         trainer = Learner(
@@ -95,11 +94,10 @@ def train_sft(
         )  # fmt: skip
         trainer.remove_callback(transformers.PrinterCallback)
         with quiet():
-            trainer.train(resume_from_checkpoint=last(folder, spent))
+            go_on(trainer, folder, spent, recipe.flops)
+        made = whole(trainer.model, folder, policy, recipe)
         ended = trainer.state.global_step >= steps or spent.reached(recipe.flops)
-        return saved(
-            trainer.model, words, folder, settings, log, policy=policy, spent=spent, finished=ended
-        )
+        return saved(made, words, folder, settings, log, policy=policy, spent=spent, finished=ended)
 
 
 def examples(

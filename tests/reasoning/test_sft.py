@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,59 +12,24 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from safetensors.torch import load_file
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from toy_traces import FORCED, RNG, ROWS, metrics, row, same, untaught
 
 from evaluators.errors import BadInput
-from reasoning.core import Message
 from reasoning.data.rows import Piece, TraceRow
 from reasoning.data.tokens import UNLEARNED, tokenised
-from reasoning.models.tiny import shape, tokenizer
 from reasoning.train.order import Grouped
 from reasoning.train.run import opened
 from reasoning.train.sft import SFTRecipe, examples, train_sft
 
-RNG = np.random.default_rng(0)
-
-
-def row(n: int, *pieces: Piece) -> TraceRow:
-    """A trace of question n."""
-    return TraceRow(
-        id=f"p/{n}", task="toy", split="train", seed=0, problem={"id": f"p/{n}", "fields": {}},
-        instance=f"toy|{n}", messages=(Message("user", f"{n}="),), pieces=pieces, finish="eos",
-    )  # fmt: skip
-
-
-ROWS = [
-    row(n, Piece("+".join("1" for _ in range(RNG.integers(1, 12))) + f"\n{n}")) for n in range(40)
-]
-FORCED = [row(7, Piece("1+1+"), Piece("6+6", "forced"), Piece("+2\n")), row(8, Piece("9\n"))]
 SMALL = SFTRecipe(batch=8, epochs=2.0, lr=1e-3, save_every=3)
 
 
 @pytest.fixture(scope="module")
 def policy(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A small policy that has learned nothing."""
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    words, folder = tokenizer.build(), tmp_path_factory.mktemp("policy")
-    shape.build("student", len(words)).save_pretrained(folder)
-    words.save_pretrained(folder)
-    return str(folder)
-
-
-def weights(place: Path) -> dict[str, torch.Tensor]:
-    return load_file(place / "model.safetensors")
-
-
-def same(a: Path, b: Path) -> bool:
-    """Whether two folders hold the same weights, bit by bit."""
-    one, two = weights(a), weights(b)
-    return all(torch.equal(one[name], two[name]) for name in one)
-
-
-def metrics(folder: Path, name: str = "loss") -> list[float]:
-    lines = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
-    return [line[name] for line in lines if line["kind"] == "metrics" and name in line]
+    return untaught(tmp_path_factory.mktemp("policy"))
 
 
 def by_hand(policy: str, rows: list[TraceRow]) -> tuple[float, int]:
