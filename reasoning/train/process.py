@@ -24,7 +24,7 @@ from reasoning.runlog import RunLog
 from reasoning.train.both import MuonAdamW
 from reasoning.train.deepen import deepened
 from reasoning.train.labels import Labelled, fingerprint
-from reasoning.train.run import arguments, follow, last, opened, saved, settings_of, shape
+from reasoning.train.run import arguments, follow, go_on, opened, saved, settings_of, shape
 
 BAD_GOOD = {0: "bad", 1: "good"}
 
@@ -136,7 +136,7 @@ def train_process(
         )  # fmt: skip
         trainer.remove_callback(transformers.PrinterCallback)
         with quiet():
-            trainer.train(resume_from_checkpoint=last(folder))
+            go_on(trainer, folder)
         if recipe.head == "likelihood":
             model.config.reasonlab_rating = [float(x) for x in _rating(model).detach()]
             del model.rating

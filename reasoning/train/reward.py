@@ -21,7 +21,7 @@ from reasoning.models.weights import quiet
 from reasoning.runlog import RunLog
 from reasoning.train.labels import Labelled
 from reasoning.train.process import LIKELIHOOD, ProcessRecipe, train_process
-from reasoning.train.run import arguments, follow, last, opened, saved, settings_of
+from reasoning.train.run import arguments, follow, go_on, opened, saved, settings_of
 
 __all__ = [
     "LIKELIHOOD",
@@ -109,7 +109,7 @@ def train_outcome(
         )  # fmt: skip
         trainer.remove_callback(transformers.PrinterCallback)
         with quiet():
-            trainer.train(resume_from_checkpoint=last(folder))
+            go_on(trainer, folder)
         return saved(trainer.model, words, folder, settings, log, policy=policy)
 
 

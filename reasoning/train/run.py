@@ -84,6 +84,17 @@ def agreed(wish: bool) -> bool:
     return bool(asked)
 
 
+def summed(count: int) -> int:
+    """The sum of a count over all processes. They wait for each other here."""
+    if processes() == 1:
+        return count
+    from accelerate import PartialState
+
+    total = torch.tensor(count, device=PartialState().device)
+    torch.distributed.all_reduce(total, torch.distributed.ReduceOp.SUM)
+    return int(total)
+
+
 class Unwritten:
     """The run log of a process that does not lead: keeps nothing."""
 
