@@ -1,0 +1,123 @@
+"""A small student that may search, or a bigger model that answers at once: accuracy against total
+compute, the making of the student shared by few or by many questions.
+
+tiny-student learns from chains of `tiny` on two tasks mixed (those that the verifier passed). Then
+both answer the same fresh test problems: greedily, by vote, and by best-of-N with a verifier (on
+countdown it only checks; on expressions it knows the answer and is an oracle). FLOPs count the
+prompt and what was generated; making the student counts its training and the teacher's traces, not
+the pretraining of either. Prints tables and break-even points, draws student_compute.png. An
+interrupted command goes on where it stopped.
+
+    python benchmarks/student_compute.py [--tflops 1.1] [--test 150] [--out FOLDER]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from quiet import own
+
+from evaluators import load_task
+from labs.student_figures import break_even, compute_chart
+from reasoning import load_model
+from reasoning.data.collect import collect_traces
+from reasoning.data.select import select
+from reasoning.models import embedded_folder
+from reasoning.train.methods import METHODS, recipe_of
+from search import Cost, StudentReport, evaluate_students
+from search.student_cost import cost_of
+from search.student_report import Point
+from search.table import Table
+
+TASKS: dict[str, tuple[str, dict[str, Any]]] = {
+    "expressions ops=2..4": ("expressions", {"ops": (2, 4)}),
+    "countdown numbers=3..4": ("countdown", {"numbers": (3, 4)}),
+}
+PROBLEMS, SAMPLES = 3000, 2
+"""Training problems of each task, and the teacher's samples of each."""
+ARMS = {
+    "greedy": "chain-of-thought",
+    "vote": "self-consistency",
+    "best-of-n": "best-of-n",
+}
+BUDGETS = (64, 128, 256, 512)
+QUESTIONS = (None, 1e5, 1e7)
+FRESH = 47
+"""The seed of the test problems."""
+
+
+def distilled(out: Path, tflops: float) -> tuple[str, Cost]:
+    """The student's folder, and what its making cost."""
+    teacher = load_model("tiny")
+    rows, spent = [], 0.0
+    for name, options in TASKS.values():
+        task = load_task(name, "train", PROBLEMS, 300, **options)
+        made = collect_traces(task, teacher, k=SAMPLES, out=out / f"traces-{name}", progress=False)
+        rows += select(made, each=SAMPLES)
+        spent += made.spent.flops
+    settings = {"optimiser": "muon", "lr": 3e-3, "batch": 48, "warmup": 0.03, "steps": 100_000,
+                "flops": tflops * 1e12, "save_every": 100_000}  # fmt: skip
+    place = METHODS["sft"].train()(
+        rows, embedded_folder("tiny-student"), out / "student", recipe_of("sft", settings),
+        lambda row: None, None,
+    )  # fmt: skip
+    return f"hf:{place}", cost_of(str(place)) + Cost(teacher=spent)
+
+
+def cheapest(report: StudentReport, task: str) -> Table:
+    """The student's ways that are at least as accurate as the bigger model's greedy answer, by
+    what one answer costs, and after how many questions its making is paid."""
+    points = report.points()
+    [bigger] = [p for p in points if (p.task, p.student, p.arm) == (task, "tiny", "greedy")
+                and p.budget == str(BUDGETS[-1])]  # fmt: skip
+    rows = [told(report, task, bigger, bigger)]
+    for point in sorted(points, key=lambda p: p.flops):
+        if (point.task, point.student) == (task, "student") and point.arm != "greedy":
+            rows.append(told(report, task, point, bigger))
+    head = ("who", "how", "budget", "accuracy", "95 % interval", "MFLOP an answer",
+            "paid for after questions")  # fmt: skip
+    return Table(head, rows, f"{task}: the student's ways beside the bigger model's greedy answer")
+
+
+def told(report: StudentReport, task: str, point: Point, bigger: Point) -> tuple[str, ...]:
+    """One row of it."""
+    after = None if point is bigger else break_even(report, task, point, bigger)
+    paid = "" if point is bigger else "never: dearer" if after is None else f"{after:,.0f}"
+    found, how = point.accuracy, point.arm + (" (oracle)" if point.oracle else "")
+    return (point.student, how, point.budget, f"{found.value:.3f}",
+            f"{found.low:.3f}..{found.high:.3f}", f"{point.flops / 1e6:.1f}", paid)  # fmt: skip
+
+
+def main() -> None:
+    """Distil, measure, print, draw."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tflops", type=float, default=1.1, help="of the student's training")
+    parser.add_argument("--test", type=int, default=150, help="test problems of each task")
+    parser.add_argument("--out", type=Path, default=Path("runs/student-compute"))
+    parser.add_argument("--png", type=Path, default=Path(__file__).with_suffix(".png"))
+    chosen = parser.parse_args()
+    began = own()
+    student, cost = distilled(chosen.out, chosen.tflops)
+    made = own() - began
+    tasks = {label: load_task(name, "test", chosen.test, FRESH, **options)
+             for label, (name, options) in TASKS.items()}  # fmt: skip
+    report = evaluate_students(
+        {"tiny": "tiny", "student": student}, tasks, strategies=ARMS, budgets=BUDGETS, k=8, ks=(8,),
+        costs={"student": cost}, out=chosen.out / "measured", resume=True, progress=False,
+    )  # fmt: skip
+    print(report)
+    for task in report.tasks:
+        print(f"\n{cheapest(report, task)}")
+    first = report.tasks[0]
+    compute_chart(report, first, questions=QUESTIONS).savefig(chosen.png, dpi=110)
+    (chosen.out / "student_compute.json").write_text(
+        json.dumps(report.to_json(), indent=1) + "\n", "utf-8"
+    )
+    print(f"\nprocessor seconds: {made:.0f} for the student, {own() - began - made:.0f} to measure")
+
+
+if __name__ == "__main__":
+    main()
