@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "models": ("labs.names", "list the models"),
     "strategies": ("labs.names", "list the strategies"),
     "scorers": ("labs.names", "list the scorers"),
+    "traces": ("labs.trace_data", "collect, select, view and describe reasoning traces"),
     "train": ("labs.train", "train reward and process models"),
     "pretrain": ("labs.pretrain", "train an embedded model by its recipe"),
 }

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from reasoning.data.writing import write_problems as write_problems
     from reasoning.train.logits import distill_logits as distill_logits
     from reasoning.train.on_policy import distill_on_policy as distill_on_policy
+    from reasoning.train.ppo import ppo as ppo
     from reasoning.train.practice import Practice as Practice
     from reasoning.train.preference import dpo as dpo
     from reasoning.train.rl import grpo as grpo
@@ -71,6 +72,7 @@ _HOME = {
     "Practice": "train.practice",
     "dpo": "train.preference",
     "grpo": "train.rl",
+    "ppo": "train.ppo",
     "rloo": "train.rl",
     "sft": "train.sft",
 }

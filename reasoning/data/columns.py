@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,9 @@ def write(columns: Sequence[Mapping[str, Any]], path: str | Path) -> Path:
             with draft.open("w", encoding="utf-8", errors="surrogatepass") as file:
                 file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in columns)
         elif place.suffix == ".parquet":
-            dataset(columns).to_parquet(str(draft))
+            import pyarrow.parquet
+
+            pyarrow.parquet.write_table(dataset(columns).data.table, draft)
         else:
             if place.is_file() or (place.is_dir() and not _ours(place)):
                 raise BadInput(
@@ -50,7 +53,8 @@ def write(columns: Sequence[Mapping[str, Any]], path: str | Path) -> Path:
                     " ends in .jsonl or .parquet"
                 )
             shutil.rmtree(draft, ignore_errors=True)
-            dataset(columns).save_to_disk(str(draft))
+            with _still():
+                dataset(columns).save_to_disk(str(draft))
             shutil.rmtree(place, ignore_errors=True)
         os.replace(draft, place)
     except OSError as error:
@@ -98,6 +102,21 @@ def unflat(columns: Sequence[Mapping[str, Any]]) -> list[TraceRow]:
             raise BadInput(f"these are no columns of trace rows ({error})") from error
         made.append(TraceRow.from_json({**values, **nested}))
     return made
+
+
+@contextmanager
+def _still() -> Iterator[None]:
+    """`datasets` without its bars."""
+    from datasets.utils import are_progress_bars_disabled as off
+    from datasets.utils import disable_progress_bars, enable_progress_bars
+
+    before = off()
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        if not before:
+            enable_progress_bars()
 
 
 def _ours(place: Path) -> bool:

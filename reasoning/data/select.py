@@ -1,8 +1,8 @@
 """Selection: which traces are worth learning from, and what each rule took away.
 
-Rules work in a fixed order: verdict, end, difficulty of the problem, length, repetition, novelty,
-how many a problem, how many in all. Keeping the right ones of several samples is rejection sampling
-(Yuan et al. 2023, section 3.3, which keeps those of different reasoning as well).
+Rules work in a fixed order: verdict, end, difficulty of the problem, length, soundness, repetition,
+novelty, how many a problem, how many in all. Keeping the right ones of several samples is rejection
+sampling (Yuan et al. 2023, section 3.3, which keeps those of different reasoning as well).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from evaluators.errors import BadInput, UnknownName
 from reasoning.core import SeedPath
 from reasoning.data.diversity import Shingles, resemblance, shingles
 from reasoning.data.rows import TraceRow, digest
+from reasoning.data.sound import flaw, task_of
 
 VERDICTS = ("right", "wrong", "any")
 DISTINCT = ("text", "answer", "none")
@@ -31,10 +32,11 @@ class Selection:
     `verdict`: traces that a verifier passed, those that it did not, or any, judged or not. `ended`:
     only traces that ended by themselves. `solved`: the least and greatest share of its problem's
     traces that are right (of all rows given, those written with a hint left out). `tokens`: the
-    least and greatest length, None for no upper bound. `distinct`: equal texts, or equal answers,
-    of a problem once. `novelty`: the least distance (1 - resemblance) to every trace of the problem
-    that is kept. `each`: at most so many a problem, taken in the order of `prefer`. `limit`: at
-    most so many in all, drawn by the seed.
+    least and greatest length, None for no upper bound. `sound`: only traces without a step that
+    the task's step verifier rejects (a right answer does not tell). `distinct`: equal texts, or
+    equal answers, of a problem once. `novelty`: the least distance (1 - resemblance) to every trace
+    of the problem that is kept. `each`: at most so many a problem, taken in the order of `prefer`.
+    `limit`: at most so many in all, drawn by the seed.
     """
 
     verdict: Literal["right", "wrong", "any"] = "right"
@@ -42,6 +44,7 @@ class Selection:
     hinted: bool = True
     solved: tuple[float, float] = (0.0, 1.0)
     tokens: tuple[int, int | None] = (0, None)
+    sound: bool = False
     distinct: Literal["text", "answer", "none"] = "text"
     novelty: float = 0.0
     each: int | None = None
@@ -196,6 +199,9 @@ class _Work:
         if rules.tokens != (0, None):
             top = float("inf") if longest is None else longest
             self.keep(f"{shortest} to {top} tokens", lambda r: shortest <= r.n_tokens <= top)
+        if rules.sound:
+            tasks = {name: task_of(name) for name in {row.task for row in self.rows}}
+            self.keep("sound steps", lambda r: flaw(r, tasks[r.task]) is None)
         if rules.distinct != "none":
             self.once()
         if rules.novelty or rules.each is not None:

@@ -97,9 +97,10 @@ def preferences(pairs: Iterable[PreferencePair], form: Form = "auto") -> list[Co
     return made
 
 
-def steps(rows: Iterable[TraceRow], task: Task | None = None) -> list[Columns]:
+def steps(rows: Iterable[TraceRow], task: Task | Mapping[str, Task] | None = None) -> list[Columns]:
     """`prompt`, `completions` (the steps) and `labels`: the value of each step, None where it is
-    not known or not the model's. Rows without labels are labelled exactly by `task`."""
+    not known or not the model's. Rows without labels are labelled exactly by `task` (or by the one
+    of their name)."""
     made, kept = [], list(rows)
     for row, one in zip(kept, labelled(kept, task), strict=True):
         made.append({**_told(row), "prompt": one.pieces[0], "completions": list(one.pieces[1:]),
@@ -107,7 +108,9 @@ def steps(rows: Iterable[TraceRow], task: Task | None = None) -> list[Columns]:
     return made
 
 
-def labelled(rows: Iterable[TraceRow], task: Task | None = None) -> list[Labelled]:
+def labelled(
+    rows: Iterable[TraceRow], task: Task | Mapping[str, Task] | None = None
+) -> list[Labelled]:
     """Rows as the process labels that a reward model learns from (`reasoning.train`).
 
     A row's own labels, or those that the task computes exactly; None for a step that is not wholly
@@ -116,16 +119,15 @@ def labelled(rows: Iterable[TraceRow], task: Task | None = None) -> list[Labelle
     made = []
     for row in rows:
         asked = "\n".join(message.content for message in row.messages) + row.prefix
-        if row.labels is None and task is None:
-            raise BadInput(f"trace {row.id} has no labels of its steps: name the task that has")
-        boundary = "\n" if task is None else task.boundary
-        texts = cut(row.text, boundary)
+        judge = task.get(row.task) if isinstance(task, Mapping) else task
+        texts = cut(row.text, "\n" if judge is None else judge.boundary)
         if row.labels is not None:
             values: Sequence[float | None] = row.labels
-        else:
-            assert task is not None
+        elif judge is not None:
             whole = Completion(row.text, row.finish, Usage())
-            values = exact(task, row.asked(), whole, asked).labels[1:]
+            values = exact(judge, row.asked(), whole, asked).labels[1:]
+        else:
+            raise BadInput(f"trace {row.id} has no labels of its steps: name the task that has")
         if len(values) != len(texts):
             raise BadInput(
                 f"trace {row.id} has {len(values)} labels for {len(texts)} steps: label it again"

@@ -6,7 +6,8 @@ import pytest
 
 from evaluators.errors import BadInput, UnknownName
 from reasoning.data.select import Rate, question_of, select, solve_rates
-from tests.reasoning.trace_rows import row
+from reasoning.data.sound import flaw
+from tests.reasoning.trace_rows import TASK, row
 
 HARD, EASY = "9-2*3", "1+2*3"
 ROWS = [
@@ -54,6 +55,15 @@ def test_lengths_are_kept_between_two_bounds():
     assert kept(tokens=(14, None)) == ["r1", "r4"]
     assert kept(tokens=(0, 12)) == []
     assert [r.n_tokens for r in ROWS[:2]] == [15, 13]
+
+
+def test_a_right_answer_after_a_wrong_step_is_not_sound():
+    rows = [row(1, "1+6\n7\n</think>7"), row(2, "1+5\n6\n</think>7"),
+            row(3, "9\n</think>7"), row(4, "3*3\nwait\n1+6\n7\n</think>7"), row(5, "well, hm\n1+6\n7\n</think>7")]  # fmt: skip
+    assert ids(select(rows, sound=True)) == ["r1", "r4", "r5"]
+    assert flaw(rows[1], TASK) == "1+5: 1+5 does not follow from 1+2*3"
+    own = [row(1, "1+6\n7\n</think>7", task="of mine")]
+    assert not select(own, sound=True) and len(select(own)) == 1
 
 
 def test_equal_texts_and_equal_answers_of_a_problem_are_kept_once():
