@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from evaluators.errors import BadInput, CannotJudge, LabError
@@ -44,11 +45,23 @@ _BLOCKING: set[type] = set()  # judges that were seen to take their time
 async def judge(verifier: Verifier, problem: Problem, text: str) -> Verdict:
     """The verdict on one text. A judge that says it is `slow`, or that has once taken longer than
     PATIENCE seconds, works in a thread, so that decoding goes on meanwhile."""
+    return (await judge_all(verifier, problem, [text]))[0]
+
+
+async def judge_all(verifier: Verifier, problem: Problem, texts: Sequence[str]) -> list[Verdict]:
+    """The verdicts on texts of one problem, as `judge` has each."""
     kind = type(verifier)
     if kind in _BLOCKING or getattr(verifier, "slow", False):
-        return await asyncio.to_thread(verdict_of, verifier, problem, text)
-    began = time.perf_counter()
-    verdict = verdict_of(verifier, problem, text)
-    if time.perf_counter() - began > PATIENCE:
-        _BLOCKING.add(kind)
-    return verdict
+        return await asyncio.to_thread(_verdicts, verifier, problem, texts)
+    made = []
+    for at, text in enumerate(texts):
+        began = time.perf_counter()
+        made.append(verdict_of(verifier, problem, text))
+        if time.perf_counter() - began > PATIENCE:
+            _BLOCKING.add(kind)
+            return made + await asyncio.to_thread(_verdicts, verifier, problem, texts[at + 1 :])
+    return made
+
+
+def _verdicts(verifier: Verifier, problem: Problem, texts: Sequence[str]) -> list[Verdict]:
+    return [verdict_of(verifier, problem, text) for text in texts]

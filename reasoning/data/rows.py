@@ -88,7 +88,9 @@ class TraceRow:
 
     def to_json(self) -> dict[str, Any]:
         """JSON values with `thinking` beside them; `from_json` reads them."""
-        return {**asdict(self), "thinking": self.thinking}
+        messages, pieces = map(vars, self.messages), map(vars, self.pieces)  # asdict copies values
+        plain = {**vars(self), "messages": list(messages), "pieces": list(pieces)}
+        return {**plain, "thinking": self.thinking}
 
     @staticmethod
     def from_json(row: Mapping[str, Any]) -> TraceRow:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from reasoning.data.branches import save as save_trees
 from reasoning.data.rows import Piece, TraceRow, digest, instance_of, save
 from reasoning.ledger import Ledger, Row
 from reasoning.logged import LoggedModel
-from reasoning.verify import judge
+from reasoning.verify import judge_all
 
 FILE = "traces.jsonl"
 """The rows of a folder's last collection that came to its end; TREES are its search trees."""
@@ -113,37 +113,58 @@ async def rows_of(
 ) -> list[TraceRow]:
     """The solution's traces as rows, those without text left out. Raises JudgeFailed where the
     verifier breaks down, BadInput where nobody can tell what a trace answers."""
-    rows: list[TraceRow] = []
-    seen: dict[str, int] = {}
-    verdicts: dict[tuple[str, str], Mapping[str, Any]] = {}
-    created, task = stamp(), origin.task
+    made = [trace for trace in solution.traces if trace.steps]
+    chosen = None if solution.chosen is None else solution.traces[solution.chosen]
+    asked = [_asked(trace, heard, problem) for trace in made]
+    texts = [before + trace.text for trace, (_, before) in zip(made, asked, strict=True)]
+    verdicts = await _verdicts(origin, problem, made, texts)
+    task, created, seen = origin.task, stamp(), set[str]()
     instance, split = instance_of(task.name, problem), str(problem.meta.get("split", ""))
-    for at, trace in enumerate(solution.traces):
-        if not trace.steps:
-            continue
-        asked, prefix = _asked(trace, heard, problem)
-        text = prefix + trace.text
-        state = _state(trace)
-        if (text, state) not in verdicts:
-            verdicts[text, state] = await _verdict(task, problem, text, state, origin.version)
-        sampling = {k: v for k, v in asdict(asked.sampling).items() if v != _PLAIN[k]}
-        teacher = {**origin.teacher, "sampling": sampling, "seed": trace.seed,
-                   "chosen": solution.chosen == at}  # fmt: skip
-        identity = [task.name, question, origin.teacher["fingerprint"], trace.seed, trace.text]
-        seen[digest(identity)] = again = seen.get(digest(identity), -1) + 1
+    about = digest([task.name, question, origin.teacher["fingerprint"]])
+    rows: list[TraceRow] = []
+    for trace, (call, before), text, verdict in zip(made, asked, texts, verdicts, strict=True):
+        place = digest([about, trace.seed, trace.text])
+        while place in seen:  # the same words twice, from one call or from calls without a seed
+            place = digest([place])
+        seen.add(place)
+        sampling = {k: v for k, v in vars(call.sampling).items() if v != _PLAIN[k]}
         rows.append(
             TraceRow(
-                id=digest([*identity, again] if again else identity), task=task.name,
-                split=split, seed=origin.seed,
-                problem=question, instance=instance, messages=asked.prompt.messages,
-                pieces=_pieces(trace), finish="eos" if state == "ended" else trace.finish,
-                answer=trace.answer, gold=problem.answer, prefix=prefix,
-                dialect=heard.dialect, teacher=teacher, n_tokens=trace.tokens,
-                logprob=trace.logprob, verdict=verdicts[text, state], score=trace.score,
+                id=place, task=task.name, split=split, seed=origin.seed, problem=question,
+                instance=instance, messages=call.prompt.messages, pieces=_pieces(trace),
+                finish="eos" if _ended(trace) else trace.finish, answer=trace.answer,
+                gold=problem.answer, prefix=before, dialect=heard.dialect,
+                teacher={**origin.teacher, "sampling": sampling, "seed": trace.seed,
+                         "chosen": trace is chosen},
+                n_tokens=trace.tokens, logprob=trace.logprob, verdict=verdict, score=trace.score,
                 dedup_key=says(instance, text), created=created,
             )
         )  # fmt: skip
     return rows
+
+
+async def _verdicts(
+    origin: Origin, problem: Problem, traces: Sequence[Trace], texts: Sequence[str]
+) -> list[dict[str, Any]]:
+    """The verdicts as the JSON values of rows, equal texts judged once; a trace that was cut has
+    failed unread."""
+    verifier = origin.task.verifier
+    whole = list(dict.fromkeys(x for x, t in zip(texts, traces, strict=True) if _ended(t)))
+    judged = dict(zip(whole, await judge_all(verifier, problem, whole), strict=True))
+    cut = [Verdict(0.0, False, None, f"cut by {trace.finish}") for trace in traces]
+    found = [
+        judged[text] if _ended(trace) else unread
+        for text, trace, unread in zip(texts, traces, cut, strict=True)
+    ]
+    return [told(verifier, verdict, origin.version) for verdict in found]
+
+
+def _ended(trace: Trace) -> bool:
+    """Whether it came to its end. One with an answer has, whatever its last call said."""
+    return trace.finish == "eos" or trace.answer is not None
+
+
+_PLAIN = {**vars(Sampling()), "max_tokens": None, "temperature": None}
 
 
 def told(verifier: Verifier, verdict: Verdict, version: str) -> dict[str, Any]:
@@ -163,26 +184,6 @@ def stamp() -> str:
 def says(instance: str, text: str) -> str:
     """What rows share that answer the same question in the same words, spaces aside."""
     return digest([instance, " ".join(text.split())])
-
-
-_PLAIN = {**asdict(Sampling()), "max_tokens": None, "temperature": None}
-
-
-def _state(trace: Trace) -> str:
-    """`ended`, or by what it was cut. A trace with an answer has ended, whatever its last call
-    said."""
-    return "ended" if trace.finish == "eos" or trace.answer is not None else trace.finish
-
-
-async def _verdict(
-    task: Task, problem: Problem, text: str, state: str, version: str
-) -> dict[str, Any]:
-    """The verdict as the JSON values of a row; a trace that was cut has failed unread."""
-    if state == "ended":
-        verdict = await judge(task.verifier, problem, text)
-    else:
-        verdict = Verdict(0.0, False, None, f"cut by {state}")
-    return told(task.verifier, verdict, version)
 
 
 def _pieces(trace: Trace) -> tuple[Piece, ...]:
