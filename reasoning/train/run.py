@@ -244,7 +244,7 @@ def asked_of(recipe: Recipe) -> dict[str, Any]:
         "gradient_accumulation_steps": recipe.accumulate,
         "learning_rate": recipe.lr, "weight_decay": recipe.weight_decay,
         "max_grad_norm": recipe.clip, "bf16": half,
-        "activation_checkpointing": recipe.checkpointing,
+        "activation_checkpointing": recipe.checkpointing, "ddp_find_unused_parameters": False,
     }  # fmt: skip
 
 
