@@ -24,13 +24,12 @@ from typing import Any
 from quiet import own
 
 from evaluators import load_task
-from evaluators.intervals import Interval
 from evaluators.tasks.base import Task
 from reasoning.models import embedded_folder
 from reasoning.train.methods import METHODS, recipe_of
 from reasoning.train.practice import Practice
 from search import StepResample, evaluate_students
-from search.student_report import StudentReport
+from search.student_report import StudentReport, shown
 from search.table import Table
 
 BASE = "tiny-weak"
@@ -116,14 +115,6 @@ def flops_of(rounds: Sequence[Mapping[str, Any]]) -> list[float]:
     return found
 
 
-def shown(found: Interval | None, sign: bool = False) -> str:
-    """`.702 (.671..0.733)`."""
-    if found is None:
-        return "-"
-    form = "+.3f" if sign else ".3f"
-    return f"{found.value:{form}} ({found.low:{form}}..{found.high:{form}})"
-
-
 def climb(report: StudentReport, spent: Mapping[str, float]) -> Table:
     """One row a student: what it had cost, one sample and pass@16 on each task."""
     head = ["student", "TFLOP"]
@@ -135,7 +126,7 @@ def climb(report: StudentReport, spent: Mapping[str, float]) -> Table:
         for task in report.tasks:
             one = report.sampled(student, task)
             apart = None if student == report.baseline else report.difference(student, task)
-            row += [shown(one.single), shown(apart, True), shown(one.passes[16])]
+            row += [shown(one.single), shown(apart, "+"), shown(one.passes[16])]
         rows.append(row)
     return Table(head, rows, "what each round is worth: 16 samples a problem at temperature 1")
 
@@ -144,7 +135,7 @@ def steps_up(report: StudentReport, names: Sequence[str]) -> Table:
     """Each round against the one before it."""
     head = ["round", *(f"{task}: minus the round before" for task in report.tasks)]
     rows = [
-        [name, *(shown(report.difference(name, t, against=before), True) for t in report.tasks)]
+        [name, *(shown(report.difference(name, t, against=before), "+") for t in report.tasks)]
         for before, name in pairwise(names)
     ]
     return Table(head, rows, "where it stalls: single-sample accuracy, paired by problem")
@@ -154,7 +145,7 @@ def against(report: StudentReport, last: str, others: Sequence[str]) -> Table:
     """The loop's last round against what else the same FLOPs bought."""
     head = ["minus", *(f"{t}: {what}" for t in report.tasks for what in ("one sample", "pass@16"))]
     rows = [
-        [name, *(shown(report.difference(last, task, k, against=name), True)
+        [name, *(shown(report.difference(last, task, k, against=name), "+")
                  for task in report.tasks for k in (None, 16))]
         for name in others
     ]  # fmt: skip
@@ -239,7 +230,7 @@ def main() -> None:
     ))  # fmt: skip
 
     for part in (climb(report, spent), steps_up(report, loops), against(report, last, others),
-                 report.strategies_table(), report.forgetting(), report.table()):  # fmt: skip
+                 report.strategies_table(), report.forgetting(), report.calibration()):  # fmt: skip
         print(f"\n{part}")
     lines = {"loop (search)": loops, "star (samples)": ["base", *stars], "grpo": ["base", *grpo]}
     draw(report, spent, lines, chosen.png)

@@ -119,10 +119,23 @@ class StudentReport:
         """The same of the tasks elsewhere, with a word where the paired interval leaves 0 out."""
         return self._samples_table(self.elsewhere, "not practised; ")
 
+    def calibration(self) -> Table:
+        """Whether agreement among the samples orders right before wrong (AUC) and means what it
+        says (expected calibration error); one row a student and task."""
+        head = ("task", "student", "agreement AUC", "calibration error", "no answer")
+        rows = []
+        for task in (*self.tasks, *self.elsewhere):
+            for student in self.students:
+                one = self.samples[student, task]
+                auc = None if one.agreement is None else one.agreement.auc
+                rows.append((task, student, shown(auc), shown(one.error), f"{one.unanswered:.3f}"))
+        caption = "the share of a problem's other samples that say the same, as a probability"
+        return Table(head, rows, caption)
+
     def strategies_table(self) -> Table:
         """Accuracy under each strategy at each budget, one row a student."""
-        head = ("task", "budget", "strategy", "knows", "student", "accuracy", "95 % interval",
-                f"minus {self.baseline}", "95 % interval", "tokens", "errors")  # fmt: skip
+        head = ("task", "budget", "strategy", "knows", "student", "accuracy",
+                f"minus {self.baseline}", "tokens", "errors")  # fmt: skip
         rows = []
         for task in self.tasks:
             reports = [(s, self.searches[s, task]) for s in self.students
@@ -136,8 +149,8 @@ class StudentReport:
                     if student != self.baseline and (self.baseline, task) in self.searches:
                         apart = self.search_difference(student, task, row.arm, row.budget)
                     knows = mine.knows + (" (oracle)" if mine.oracle else "")
-                    rows.append((task, row.budget, row.arm, knows, student, *_shown(mine.accuracy),
-                                 *_shown(apart, "+"), round(mine.tokens, 1),
+                    rows.append((task, row.budget, row.arm, knows, student, shown(mine.accuracy),
+                                 shown(apart, "+"), round(mine.tokens, 1),
                                  mine.errors))  # fmt: skip
         return Table(head, rows, "accuracy under search, at most so many tokens a problem")
 
@@ -167,6 +180,7 @@ class StudentReport:
         parts = [self.table()]
         if self.elsewhere:
             parts.append(self.forgetting())
+        parts.append(self.calibration())
         if self.searches:
             parts.append(self.strategies_table())
         return "\n\n".join(map(str, [*parts, self.costs_table()]))
@@ -176,24 +190,20 @@ class StudentReport:
 
     def _samples_table(self, tasks: Sequence[str], note: str) -> Table:
         ks = sorted({k for one in self.samples.values() for k in one.passes if k > 1})
-        head = ("task", "student", "one sample", "95 % interval", f"minus {self.baseline}",
-                "95 % interval", "", *(x for k in ks for x in (f"pass@{k}", "95 % interval")),
-                "tokens", "95 % interval", "no answer", "agreement AUC", "95 % interval",
-                "calibration error", "95 % interval", "errors")  # fmt: skip
+        head = ("task", "student", "one sample", f"minus {self.baseline}", "",
+                *(f"pass@{k}" for k in ks), "tokens", "errors")  # fmt: skip
         rows = []
         for task in tasks:
             for student in self.students:
                 one = self.samples[student, task]
                 apart = None if student == self.baseline else self.difference(student, task)
-                auc = None if one.agreement is None else one.agreement.auc
                 rows.append((
-                    task, student, *_shown(one.single), *_shown(apart, "+"), _word(apart),
-                    *(x for k in ks for x in _shown(one.passes.get(k))),
-                    *_shown(one.tokens, places=1), f"{one.unanswered:.3f}", *_shown(auc),
-                    *_shown(one.error), one.errors,
+                    task, student, shown(one.single), shown(apart, "+"), _word(apart),
+                    *(shown(one.passes.get(k)) for k in ks), shown(one.tokens, places=1),
+                    one.errors,
                 ))  # fmt: skip
         caption = f"{note}{self.k} samples a problem at temperature {self.temperature:g}"
-        return Table(head, rows, caption)
+        return Table(head, rows, f"{caption}; in brackets 95 % intervals")
 
 
 def _paired(
@@ -208,11 +218,12 @@ def _paired(
     )  # fmt: skip
 
 
-def _shown(found: Interval | None, sign: str = "", places: int = 3) -> tuple[str, str]:
+def shown(found: Interval | None, sign: str = "", places: int = 3) -> str:
+    """`0.702 (0.671..0.733)`; `sign="+"` for a difference; `-` for None."""
     if found is None:
-        return "-", "-"
+        return "-"
     form = f"{sign}.{places}f"
-    return format(found.value, form), f"{found.low:{form}}..{found.high:{form}}"
+    return f"{found.value:{form}} ({found.low:{form}}..{found.high:{form}})"
 
 
 def _word(apart: Interval | None) -> str:
