@@ -45,6 +45,10 @@ METHODS: dict[str, Method] = {
         "reasoning.train.preference", "train_dpo", "DPORecipe", "pairs",
         "learn from preferences between traces",
     ),
+    "ppo": Method(
+        "reasoning.train.ppo", "train_ppo", "PPORecipe", "task",
+        "practise with rewards and a learned value of every state: small, for reading",
+    ),
     "rloo": Method(
         "reasoning.train.rl", "train_rloo", "RLOORecipe", "task",
         "practise with rewards, each trace against the mean of the others",

@@ -17,6 +17,8 @@ from reasoning.data.rows import digest, question
 from reasoning.prompts import PromptStyle, build
 from reasoning.train.rewards import LEARNED, REWARDS, Reward
 
+CHAIN = PromptStyle()
+
 
 @dataclass(frozen=True)
 class Practice:
@@ -27,7 +29,7 @@ class Practice:
     """
 
     tasks: tuple[tuple[Task, float], ...]
-    style: PromptStyle = PromptStyle()
+    style: PromptStyle = CHAIN
     reward: str | Reward = "verifier"
 
     def __post_init__(self) -> None:

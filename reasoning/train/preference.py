@@ -16,23 +16,25 @@ from evaluators.errors import BadInput
 from reasoning.data.pairs import PreferencePair, fingerprint
 from reasoning.models.encode import Encoder
 from reasoning.models.weights import quiet
-from reasoning.runlog import RunLog
+from reasoning.train.adapter import prepared, whole
 from reasoning.train.methods import trained
 from reasoning.train.recipe import Recipe
 from reasoning.train.run import (
     Progress,
     arguments,
     asked_of,
+    finished,
     follow,
-    last,
+    go_on,
+    logged,
     opened,
     optimiser,
     pace,
     saved,
     settings_of,
+    summed,
     unheard,
 )
-from reasoning.train.spent import Spent
 
 FALLEN = -1.0
 """A reward of the chosen traces below this (in units of beta times nats) is told: see `fallen`."""
@@ -56,8 +58,11 @@ class DPORecipe(Recipe):
         super().__post_init__()
         for name, ok, want in (
             ("beta", self.beta > 0, "above 0"),
-            ("loss", self.loss in ("sigmoid", "hinge", "ipo", "robust"),
-             "sigmoid, hinge, ipo or robust"),
+            (
+                "loss",
+                self.loss in ("sigmoid", "hinge", "ipo", "robust"),
+                "sigmoid, hinge, ipo or robust",
+            ),
             ("flipped", 0 <= self.flipped < 0.5, "in [0, 0.5)"),
             ("flipped", self.flipped == 0 or self.loss == "robust", "0 unless loss is robust"),
         ):
@@ -89,30 +94,35 @@ def train_dpo(
     from trl.trainer.dpo_config import DPOConfig
     from trl.trainer.dpo_trainer import DPOTrainer
 
-    settings = settings_of("dpo", policy, fingerprint(pairs), len(pairs), asdict(recipe))
-    model, words, encoder = opened(policy, transformers.AutoModelForCausalLM, recipe.seed)
-    start, _, _ = opened(policy, transformers.AutoModelForCausalLM, recipe.seed)
-    data = examples(pairs, encoder, recipe.max_length)
-    steps, spent = recipe.planned(len(data)), Spent.of(model, recipe)
-
     class Trainer(DPOTrainer):
         def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
             return dataset
 
         def compute_loss(self, model: Any, inputs: Any, *args: Any, **kw: Any) -> Any:
-            tokens = int(inputs["attention_mask"].sum())
+            tokens = summed(int(inputs["attention_mask"].sum()))
             spent.learn(tokens)
             spent.look(tokens)
             return super().compute_loss(model, inputs, *args, **kw)
 
-    with RunLog(folder, settings, resume=(folder / "run.json").exists()) as log:
+        def create_model_card(self, *args: Any, **kw: Any) -> None:
+            pass
 
-        def heard(row: dict[str, Any]) -> None:
-            sentence = fallen(row)
-            if sentence:
-                log.append("alarm", step=row["step"], says=sentence)
-            progress(row)
+    def heard(row: dict[str, Any]) -> None:
+        sentence = fallen(row)
+        if sentence:
+            log.append("alarm", step=row["step"], says=sentence)
+        progress(row)
 
+    settings = settings_of("dpo", policy, fingerprint(pairs), len(pairs), asdict(recipe))
+    with logged(folder, settings) as log:
+        if place := finished(folder):
+            return place
+        model, words, encoder, spent = prepared(policy, recipe)
+        start = None  # an adapter is switched off to see it
+        if recipe.adapter == "none":
+            start, _, _ = opened(policy, transformers.AutoModelForCausalLM, recipe.seed)
+        data = examples(pairs, encoder, recipe.max_length)
+        steps = recipe.planned(len(data))
         optim = optimiser(model, recipe)
         rate = torch.optim.lr_scheduler.LambdaLR(optim, pace(recipe, steps, spent))
         pad = words.pad_token_id if words.pad_token_id is not None else words.eos_token_id
@@ -129,8 +139,10 @@ def train_dpo(
         )  # fmt: skip
         trainer.remove_callback(transformers.PrinterCallback)
         with quiet():
-            trainer.train(resume_from_checkpoint=last(folder, spent))
-        return saved(trainer.model, words, folder, settings, log, policy=policy, spent=spent)
+            go_on(trainer, folder, spent, recipe.flops)
+        ended = trainer.state.global_step >= steps or spent.reached(recipe.flops)
+        made = whole(trainer.model, folder, policy, recipe)
+        return saved(made, words, folder, settings, log, policy=policy, spent=spent, finished=ended)
 
 
 def fallen(row: dict[str, Any]) -> str | None:

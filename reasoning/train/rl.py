@@ -10,11 +10,11 @@ from __future__ import annotations
 import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from evaluators.errors import BadInput
 from reasoning.models.weights import quiet
-from reasoning.runlog import RunLog
+from reasoning.train.adapter import prepared, whole
 from reasoning.train.methods import trained
 from reasoning.train.practice import Practice
 from reasoning.train.recipe import Recipe
@@ -23,16 +23,16 @@ from reasoning.train.run import (
     Progress,
     arguments,
     asked_of,
+    finished,
     follow,
-    last,
-    opened,
+    go_on,
+    logged,
     optimiser,
     pace,
     saved,
     settings_of,
     unheard,
 )
-from reasoning.train.spent import Spent
 from reasoning.train.trainer import sampling_trainer
 
 
@@ -56,10 +56,13 @@ class PracticeRecipe(Recipe):
     judge_seconds: float = 10.0
     probe_every: int = 10
 
+    least: ClassVar[int] = 2
+    """The fewest samples a question: a trace is compared with the others."""
+
     def __post_init__(self) -> None:
         super().__post_init__()
         for name, ok, want in (
-            ("samples", self.samples >= 2, "2 or more: a trace is compared with the others"),
+            ("samples", self.samples >= self.least, f"{self.least} or more"),
             ("temperature", self.temperature > 0, "above 0"),
             ("max_tokens", self.max_tokens is None or self.max_tokens >= 1, "1 or more, or None"),
             ("beta", self.beta >= 0, "0 or more"),
@@ -75,7 +78,8 @@ class PracticeRecipe(Recipe):
 @dataclass(frozen=True)
 class GRPORecipe(PracticeRecipe):
     """GRPO. The advantage of a trace is its reward less its group's mean, divided by the spread of
-    the `group` or of the whole `batch`, or by nothing (`none`; Liu et al. 2025, "Dr. GRPO")."""
+    the group or of the whole batch, or by nothing, as `scale` says (`none`: Liu et al. 2025,
+    "Dr. GRPO")."""
 
     scale: Literal["group", "batch", "none"] = "group"
 
@@ -150,35 +154,40 @@ def _train(
 
     practice = Practice.of(data)
     settings = settings_of(method, policy, practice.fingerprint(), len(practice), asdict(recipe))
-    model, words, encoder = opened(policy, transformers.AutoModelForCausalLM, recipe.seed)
-    steps, spent = recipe.planned(len(practice)), Spent.of(model, recipe)
-    length = recipe.max_tokens or practice.max_tokens(encoder.dialect)
-
-    log = RunLog(folder, settings, resume=(folder / "run.json").exists())
-    with log, Rollouts(practice, encoder, recipe, spent, policy, log) as rollouts:
-        deck = rollouts.deck(steps)
+    with logged(folder, settings) as log:
+        if place := finished(folder):
+            return place
+        model, words, encoder, spent = prepared(policy, recipe)
+        steps = recipe.planned(len(practice))
+        length = recipe.max_tokens or practice.max_tokens(encoder.dialect)
         optim = optimiser(model, recipe)
         rate = torch.optim.lr_scheduler.LambdaLR(optim, pace(recipe, steps, spent))
-        asked = {
-            **asked_of(recipe), "logging_steps": 1, "beta": recipe.beta, "shuffle_dataset": False,
-            "per_device_train_batch_size": recipe.batch // recipe.accumulate * recipe.samples,
+        asked = asked_of(recipe)
+        asked["per_device_train_batch_size"] *= recipe.samples
+        asked |= {
+            "logging_steps": 1, "beta": recipe.beta, "shuffle_dataset": False,
             "num_generations": recipe.samples, "temperature": recipe.temperature,
             "max_completion_length": length, "disable_dropout": True, **more,
         }  # fmt: skip
-        trainer = sampling_trainer(kind, rollouts, spent, recipe.seed)(
-            model=model, reward_funcs=rollouts.reward,
-            args=arguments(config, folder, steps, recipe, **asked),
-            train_dataset=datasets.Dataset.from_list(deck), processing_class=words,
-            optimizers=(optim, rate),
-            callbacks=[follow(log, progress, spent=spent, cap=recipe.flops, stop=stop)],
+        with Rollouts(practice, encoder, recipe, spent, policy, log) as rollouts:
+            trainer = sampling_trainer(kind, rollouts, spent, recipe.seed)(
+                model=model, reward_funcs=rollouts.reward,
+                args=arguments(config, folder, steps, recipe, **asked),
+                train_dataset=datasets.Dataset.from_list(rollouts.deck(steps)),
+                processing_class=words, optimizers=(optim, rate),
+                callbacks=[follow(log, progress, spent=spent, cap=recipe.flops, stop=stop)],
+            )  # fmt: skip
+            trainer.remove_callback(transformers.PrinterCallback)
+            rollouts.model = trainer.model
+            try:
+                with quiet():
+                    go_on(trainer, folder, spent, recipe.flops)
+            finally:
+                if trainer.sampler is not None:
+                    trainer.sampler.close()
+        ended = trainer.state.global_step >= steps or spent.reached(recipe.flops)
+        return saved(
+            whole(trainer.model, folder, policy, recipe), words, folder, settings, log,
+            policy=policy, spent=spent, finished=ended,
+            practice=practice.told(), judging=rollouts.told(),
         )  # fmt: skip
-        trainer.remove_callback(transformers.PrinterCallback)
-        rollouts.model = trainer.model
-        try:
-            with quiet():
-                trainer.train(resume_from_checkpoint=last(folder, spent))
-        finally:
-            if trainer.decoder is not None:
-                trainer.decoder.close()
-        return saved(trainer.model, words, folder, settings, log, policy=policy, spent=spent,
-                     practice=practice.told(), judging=rollouts.told())  # fmt: skip

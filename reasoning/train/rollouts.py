@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,10 +11,10 @@ import torch
 from evaluators.errors import BadInput
 from reasoning.models.decoding.stops import TokenBytes
 from reasoning.models.encode import Encoder
-from reasoning.runlog import RunLog
 from reasoning.train.judge import Asked, Judge, Judged
 from reasoning.train.practice import Drawn, Practice
 from reasoning.train.probes import Sampled, alarms, distance, probe
+from reasoning.train.run import opened, summed
 from reasoning.train.spent import Spent
 
 MOST_DRAWN = 100_000
@@ -29,7 +30,7 @@ class Rollouts:
 
     def __init__(
         self, practice: Practice, encoder: Encoder, recipe: Any, spent: Spent, start: str,
-        log: RunLog,
+        log: Any,
     ) -> None:  # fmt: skip
         self.practice, self.encoder, self.recipe = practice, encoder, recipe
         self.spent, self.log = spent, log
@@ -75,16 +76,28 @@ class Rollouts:
         self, prompts: Sequence[str], completions: Sequence[Any], completion_ids: Sequence[Any],
         at: Sequence[int], trainer_state: Any, log_metric: Callable[[str, float], None], **_: Any,
     ) -> list[float | None]:  # fmt: skip
-        """What each trace earns, None where it cannot be told; logs the probes."""
+        """trl's reward function: what each trace earns, None where it cannot be told; logs the
+        probes."""
+        judged, told = self.judge(prompts, completion_ids, at, trainer_state.global_step)
+        for name, value in told.items():
+            log_metric(f"probe/{name}", value)
+        return [one.reward for one in judged]
+
+    def judge(
+        self, prompts: Sequence[str], completion_ids: Sequence[Any], at: Sequence[int], step: int
+    ) -> tuple[list[Judged], dict[str, float]]:
+        """What the sampled traces of the questions at places `at` of the deck earn, and the probes
+        of this step; `recipe.samples` neighbours answer one question. Counts the sampling."""
         ends = set(self._ends())
-        asked, lengths = [], []
+        asked, lengths, read = [], [], 0
         for prompt, ids, place in zip(prompts, completion_ids, at, strict=True):
             finished = bool(ids) and ids[-1] in ends
             drawn = self._drawn[place]
             asked.append(Asked(drawn.task, drawn.problem, self._pieces.text(ids),
                                "eos" if finished else "length"))  # fmt: skip
             lengths.append(len(ids))
-            self.spent.sample(len(self.prompts[prompt]) + len(ids))
+            read += len(self.prompts[prompt]) + len(ids)
+        self.spent.sample(summed(read))
         judged = self._judge.judge(asked)
         if self.practice.learned is not None:
             judged = self._rated(prompts, asked, judged)
@@ -92,34 +105,39 @@ class Rollouts:
             Sampled(one.text, length, one.finish == "eos", verdict)
             for one, length, verdict in zip(asked, lengths, judged, strict=True)
         ]
-        self._probe(traces, prompts, completion_ids, trainer_state.global_step, log_metric)
-        return [one.reward for one in judged]
+        return judged, self._probe(traces, prompts, completion_ids, step)
 
     # -- inside -----------------------------------------------------------------------
 
     def _probe(
         self, traces: Sequence[Sampled], prompts: Sequence[str], completion_ids: Sequence[Any],
-        step: int, log_metric: Callable[[str, float], None],
-    ) -> None:  # fmt: skip
-        told = probe(traces, self.recipe.samples, self._first_length)
+        step: int,
+    ) -> dict[str, float]:  # fmt: skip
         if self._first_length is None:
-            self._first_length = sum(t.tokens for t in traces) / len(traces)
+            self._first_length = self._length_then(traces)
+        told = probe(traces, self.recipe.samples, self._first_length)
         every = self.recipe.probe_every
         if every and step % every == 0:
             told["kl"] = self._distance(prompts, completion_ids)
-        for name, value in told.items():
-            log_metric(f"probe/{name}", value)
         for sentence in alarms(told):
             self.log.append("alarm", step=step, says=sentence)
         for error in sorted({t.judged.error for t in traces if t.judged.error is not None}):
             self.log.append("unjudged", step=step, says=error)
+        return told
+
+    def _length_then(self, traces: Sequence[Sampled]) -> float:
+        """The mean length of the run's first step, also where the run goes on after a stop."""
+        for event in self.log.events():
+            if event["kind"] == "first_length":
+                return event["tokens"]
+        mean = sum(trace.tokens for trace in traces) / len(traces)
+        self.log.append("first_length", tokens=mean)
+        return mean
 
     def _distance(self, prompts: Sequence[str], completion_ids: Sequence[Any]) -> float:
         """From the start, on some of the traces; reading them is not counted as learning."""
         if self._start is None:
             import transformers
-
-            from reasoning.train.run import opened
 
             model, _, _ = opened(self._start_folder, transformers.AutoModelForCausalLM, 0)
             self._start = model.to(self.model.device).eval()
@@ -145,8 +163,6 @@ class Rollouts:
         self, prompts: Sequence[str], asked: Sequence[Asked], judged: Sequence[Judged]
     ) -> list[Judged]:
         """The outcome model's output as the reward."""
-        from dataclasses import replace
-
         from reasoning.ledger import Ledger
         from reasoning.loop import run
         from reasoning.models.outcome import load_outcome_model
