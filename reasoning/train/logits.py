@@ -21,7 +21,7 @@ from evaluators.errors import BadInput, UnknownName
 from reasoning.data.rows import TraceRow, fingerprint
 from reasoning.data.tokens import UNLEARNED, Tokens
 from reasoning.models.weights import quiet, weights_id
-from reasoning.runlog import RunLog
+from reasoning.train.adapter import prepared, whole
 from reasoning.train.divergence import (
     DIVERGENCES,
     Divergence,
@@ -32,14 +32,18 @@ from reasoning.train.divergence import (
 )
 from reasoning.train.fidelity import Fidelity, fidelity
 from reasoning.train.methods import policy_folder, trained
+from reasoning.train.order import Grouped
 from reasoning.train.recipe import Recipe
 from reasoning.train.run import (
     Progress,
+    agreed,
     arguments,
     asked_of,
+    finished,
     follow,
-    last,
-    opened,
+    go_on,
+    leads,
+    logged,
     optimiser,
     pace,
     saved,
@@ -59,7 +63,7 @@ class LogitsRecipe(Recipe):
     """How a student is drawn to its teacher's token distributions.
 
     `teacher` is a model's name or folder with the student's vocabulary. The loss of a token is
-    (1-hard) T² D(p_T, q_T) + hard CE: the `divergence` D (`forward`, `reverse` or `jsd` with
+    (1 - `hard`) T² D(p_T, q_T) + `hard` CE: the `divergence` D (`forward`, `reverse` or `jsd` with
     weight `beta` on the teacher) of both distributions at `temperature` T, and the cross-entropy of
     the trace's own token. The teacher's `top_k` likeliest tokens count one by one, all others
     together (0: the whole vocabulary). `cache` is a folder where runs share what the teacher said
@@ -118,13 +122,14 @@ def train_logits(
     settings = settings_of("logits", policy, fingerprint(rows), len(rows), asdict(recipe))
     settings["recipe"].pop("cache")
     settings["teacher"] = {"place": Path(master).name, "weights": weights_id(master, None)}
-    model, words, encoder = opened(policy, transformers.AutoModelForCausalLM, recipe.seed)
-    refuse_other_tokens(words, model, policy, master)
-    data = examples(rows, encoder, recipe.max_length)
-    with RunLog(folder, settings, resume=(folder / "run.json").exists()) as log:
+    with logged(folder, settings) as log:
+        if place := finished(folder):
+            return place
+        model, words, encoder, spent = prepared(policy, recipe)
+        refuse_other_tokens(words, model, policy, master)
+        data = examples(rows, encoder, recipe.max_length)
         cache = cached(data, master, folder, recipe)
-        steps, spent = recipe.planned(len(data)), Spent.of(model, recipe)
-        spent.teacher = cache.card["flops"]
+        steps, spent.teacher = recipe.planned(len(data)), cache.card["flops"]
         before = probe(model, data, cache, recipe)
         optim = optimiser(model, recipe)
         rate = torch.optim.lr_scheduler.LambdaLR(optim, pace(recipe, steps, spent))
@@ -132,7 +137,7 @@ def train_logits(
             model=model,
             args=arguments(
                 transformers.TrainingArguments, folder, steps, recipe, remove_unused_columns=False,
-                train_sampling_strategy="group_by_length", **_plain(asked_of(recipe)),
+                **_plain(asked_of(recipe)),
             ),
             train_dataset=_Numbered(data), data_collator=_Collator(cache),
             processing_class=words, optimizers=(optim, rate),
@@ -140,11 +145,13 @@ def train_logits(
         )  # fmt: skip
         trainer.remove_callback(transformers.PrinterCallback)
         with quiet():
-            trainer.train(resume_from_checkpoint=last(folder, spent))
-        after = probe(trainer.model, data, cache, recipe)
-        told = {**cache.card, "before": before.told(), "after": after.told()}
-        return saved(trainer.model, words, folder, settings, log, policy=policy, spent=spent,
-                     cache=told)  # fmt: skip
+            go_on(trainer, folder, spent, recipe.flops)
+        told = {**cache.card, "before": before.told(),
+                "after": probe(trainer.model, data, cache, recipe).told()}  # fmt: skip
+        made = whole(trainer.model, folder, policy, recipe)
+        ended = trainer.state.global_step >= steps or spent.reached(recipe.flops)
+        return saved(made, words, folder, settings, log, policy=policy, spent=spent,
+                     finished=ended, cache=told)  # fmt: skip
 
 
 def cached(
@@ -153,10 +160,15 @@ def cached(
     """What the teacher says on these examples: read from the recipe's folder, or asked for once."""
     place = folder / "teacher" if recipe.cache is None else Path(recipe.cache)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    return teacher_cache(
-        [_tokens(item) for item in data], teacher, place, top_k=recipe.top_k or 1 << 30,
+    if not leads():
+        agreed(False)  # the process that leads asks the teacher
+    cache = teacher_cache(
+        [_tokens(item) for item in data], teacher, place, top_k=recipe.top_k or None,
         temperature=recipe.temperature, device=device,
     )  # fmt: skip
+    if leads():
+        agreed(False)
+    return cache
 
 
 def probe(
@@ -231,7 +243,7 @@ class _Collator:
         ids = [item["input_ids"] for item in items]
         return {
             "input_ids": padded(ids, 0), "labels": padded([i["labels"] for i in items], UNLEARNED),
-            "attention_mask": padded([[1] * len(row) for row in ids], 0),
+            "lengths": torch.tensor([len(row) for row in ids]),
             "teacher_ids": said.ids, "teacher_events": said.events,
         }  # fmt: skip
 
@@ -251,17 +263,20 @@ def _trainer(recipe: LogitsRecipe, spent: Spent) -> type:
             self, model: Any, inputs: Any, return_outputs: bool = False,
             num_items_in_batch: Any = None,
         ) -> Any:  # fmt: skip
-            spent.learn(int(inputs["attention_mask"].sum()))
-            out = model(
-                input_ids=inputs["input_ids"],
-                attention_mask=inputs["attention_mask"],
-                use_cache=False,
-            )
+            read: Any = inputs["lengths"].sum()
+            if self.accelerator.num_processes > 1:
+                read = self.accelerator.reduce(read, "sum")
+            spent.learn(int(read))
+            out = model(input_ids=inputs["input_ids"], use_cache=False)  # right padding: no mask
             labels = inputs["labels"][:, 1:]
-            logits = out.logits[:, :-1][labels != UNLEARNED]
-            each = losses(recipe, logits, labels[labels != UNLEARNED], inputs)
+            wanted = labels != UNLEARNED
+            each = losses(recipe, out.logits[:, :-1][wanted], labels[wanted], inputs)
             loss = each.sum() * self.accelerator.num_processes / num_items_in_batch
             return (loss, out) if return_outputs else loss
+
+        def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+            lengths = [len(item["input_ids"]) for item in self.train_dataset.data]  # type: ignore
+            return Grouped(lengths, recipe.batch, recipe.seed, lambda: int(self.state.epoch or 0))
 
     return Trainer
 

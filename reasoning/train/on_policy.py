@@ -13,10 +13,12 @@ import numpy as np
 import torch
 
 from evaluators.errors import BadInput, UnknownName
+from reasoning.core import Sampling, SeedPath
 from reasoning.data.rows import TraceRow, fingerprint
 from reasoning.data.tokens import UNLEARNED
+from reasoning.models.decoding.route import unfused
 from reasoning.models.weights import multiplied, quiet, weights_id
-from reasoning.runlog import RunLog
+from reasoning.train.adapter import prepared, whole
 from reasoning.train.divergence import DIVERGENCES, Divergence
 from reasoning.train.logits import refuse_other_tokens
 from reasoning.train.methods import policy_folder, trained
@@ -25,8 +27,10 @@ from reasoning.train.run import (
     Progress,
     arguments,
     asked_of,
+    finished,
     follow,
-    last,
+    go_on,
+    logged,
     opened,
     optimiser,
     pace,
@@ -36,6 +40,7 @@ from reasoning.train.run import (
 )
 from reasoning.train.sft import examples
 from reasoning.train.spent import Spent
+from reasoning.train.trainer import FusedSampler, ends
 
 
 @dataclass(frozen=True)
@@ -115,15 +120,17 @@ def train_on_policy(
     master = policy_folder(recipe.teacher)
     settings = settings_of("on-policy", policy, fingerprint(rows), len(rows), asdict(recipe))
     settings["teacher"] = {"place": Path(master).name, "weights": weights_id(master, None)}
-    model, words, encoder = opened(policy, transformers.AutoModelForCausalLM, recipe.seed)
-    refuse_other_tokens(words, model, policy, master)
-    items = asked(examples(rows, encoder, recipe.max_length), recipe)
-    longest = max(len(item["given"]) for item in items)
-    steps, spent = recipe.planned(len(items)), Spent.of(model, recipe)
-    teacher, _, _ = opened(master, transformers.AutoModelForCausalLM, recipe.seed)
-    teacher = teacher.eval().requires_grad_(False)
-    words.padding_side = "left"
-    with RunLog(folder, settings, resume=(folder / "run.json").exists()) as log:
+    with logged(folder, settings) as log:
+        if place := finished(folder):
+            return place
+        model, words, encoder, spent = prepared(policy, recipe)
+        refuse_other_tokens(words, model, policy, master)
+        items = asked(examples(rows, encoder, recipe.max_length), recipe)
+        longest = max(len(item["given"]) for item in items)
+        steps = recipe.planned(len(items))
+        teacher, _, _ = opened(master, transformers.AutoModelForCausalLM, recipe.seed)
+        teacher = teacher.eval().requires_grad_(False)
+        words.padding_side = "left"
         optim = optimiser(model, recipe)
         rate = torch.optim.lr_scheduler.LambdaLR(optim, pace(recipe, steps, spent))
         trainer = _trainer(recipe, spent, 2.0 * multiplied(teacher))(
@@ -138,9 +145,15 @@ def train_on_policy(
             callbacks=[follow(log, progress, spent=spent, cap=recipe.flops, stop=stop)],
         )  # fmt: skip
         trainer.remove_callback(transformers.PrinterCallback)
-        with quiet():
-            trainer.train(resume_from_checkpoint=last(folder, spent))
-        return saved(trainer.model, words, folder, settings, log, policy=policy, spent=spent)
+        try:
+            with quiet():
+                go_on(trainer, folder, spent, recipe.flops)
+        finally:
+            if trainer.sampler is not None:
+                trainer.sampler.close()
+        made = whole(trainer.model, folder, policy, recipe)
+        ended = trainer.state.global_step >= steps or spent.reached(recipe.flops)
+        return saved(made, words, folder, settings, log, policy=policy, spent=spent, finished=ended)
 
 
 def asked(
@@ -167,13 +180,18 @@ def asked(
 
 # -- inside ---------------------------------------------------------------------------
 
+_ROWS = 16
+"""Rows read together on a CPU, of like length: one long trace does not pad all others."""
+
 
 def _trainer(recipe: OnPolicyRecipe, spent: Spent, teacher_forward: float) -> type:
-    """trl's trainer on ids, with given traces among the student's own, counting what is spent."""
+    """trl's trainer on exact ids, with given traces among the student's own, sampled by the fused
+    decode loop where it serves, counting what is spent."""
     from trl.trainer.distillation_trainer import DistillationTrainer
 
     class Trainer(DistillationTrainer):
         given: Sequence[list[int]] = ()
+        sampler: FusedSampler | None = None
 
         def _tokenize_prompts(self, prompts: list[Any]) -> Any:
             return prompts, None, {}
@@ -186,23 +204,58 @@ def _trainer(recipe: OnPolicyRecipe, spent: Spent, teacher_forward: float) -> ty
             share = self.state.global_step / max(1, self.state.max_steps)
             if recipe.flops is not None:
                 share = max(share, spent.flops / recipe.flops)
+            path = SeedPath(recipe.seed, ("on-policy", self.state.global_step,
+                                          self.accelerator.process_index))  # fmt: skip
+            rng = np.random.Generator(np.random.Philox(key=path.child("own").key))
             count = round(recipe.own(share) * len(prompt_ids))
-            key = (recipe.seed, 1 + self.state.global_step, self.accelerator.process_index)
-            rng = np.random.default_rng(np.random.SeedSequence(key))
             own = sorted(rng.permutation(len(prompt_ids))[:count].tolist())
             found = list(self.given)
             if own:
                 asked = [prompt_ids[i] for i in own]
-                written = super()._generate_single_turn(asked, *args, **kw)
-                spent.sample(sum(map(len, asked)) + sum(map(len, written)))
+                written = self._written(asked, path, *args, **kw)
+                spent.sample(self._all(sum(map(len, asked)) + sum(map(len, written))))
                 for i, ids in zip(own, written, strict=True):
                     found[i] = ids
             return found
 
-        def compute_loss(self, model: Any, inputs: Any, *args: Any, **kw: Any) -> Any:
-            read = int(inputs["prompt_mask"].sum() + inputs["completion_mask"].sum())
+        def _written(
+            self, asked: list[list[int]], path: SeedPath, *args: Any, **kw: Any
+        ) -> list[list[int]]:
+            """The student's own completion of every prompt."""
+            if unfused(self.model) is not None:
+                return super()._generate_single_turn(asked, *args, **kw)
+            if self.sampler is None:
+                self.sampler = FusedSampler(self.model, self._tokenizer)
+            sampling = Sampling(self.max_completion_length or 1, recipe.temperature)
+            return self.sampler.draw(self.model, asked, sampling, path)
+
+        def _compute_loss(self, student: Any, inputs: Any, num_items_in_batch: Any) -> Any:
+            before, after = inputs["prompt_mask"], inputs["completion_mask"]
+            read = self._all(int(before.sum() + after.sum()))
             spent.learn(read)
             spent.teacher += read * teacher_forward
-            return super().compute_loss(model, inputs, *args, **kw)
+            first, last = ends(before)[0], ends(after)[1]
+            together = _ROWS if before.device.type == "cpu" else len(before)
+            order = torch.argsort(before.size(1) - first + last)
+            found = []
+            for rows in order.split(together):
+                left, right = int(first[rows].min()), int(last[rows].max())
+                part = {name: inputs[name][rows, left:] for name in ("prompt_ids", "prompt_mask")}
+                part |= {
+                    name: inputs[name][rows, :right]
+                    for name in ("completion_ids", "completion_mask")
+                }
+                found.append(super()._compute_loss(student, part, num_items_in_batch))
+            loss, entropy, tokens = (
+                torch.stack(column).sum(0) for column in zip(*found, strict=True)
+            )
+            return loss, entropy, tokens
+
+        def _all(self, count: int) -> int:
+            """A count of all processes together."""
+            if self.accelerator.num_processes == 1:
+                return count
+            here = torch.tensor(count, device=self.accelerator.device)
+            return int(self.accelerator.reduce(here, "sum"))  # type: ignore[arg-type]
 
     return Trainer

@@ -87,7 +87,7 @@ class TeacherCache:
 
 
 def teacher_cache(
-    tokens: Sequence[Tokens], teacher: str, folder: Path, *, top_k: int = 32,
+    tokens: Sequence[Tokens], teacher: str, folder: Path, *, top_k: int | None = 32,
     temperature: float = 1.0, device: str = "cpu", batch: int | None = None,
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> TeacherCache:  # fmt: skip
@@ -95,11 +95,12 @@ def teacher_cache(
     it is not there yet, about `batch` tokens (padding included) at a time (None: as many as make
     half a gigabyte of logits, 16,384 at most).
 
-    `temperature` is that of the distributions kept: a divergence at another one needs another
-    cache. `progress` is told traces done and traces in all. Raises BadInput.
+    `top_k` None keeps the whole vocabulary. `temperature` is that of the distributions kept: a
+    divergence at another one needs another cache. `progress` is told traces done and traces in all.
+    Raises BadInput.
     """
-    if top_k < 1:
-        raise BadInput(f"top_k must be 1 or more, not {top_k}")
+    if top_k is not None and top_k < 1:
+        raise BadInput(f"top_k must be 1 or more, or None for all tokens, not {top_k}")
     if temperature <= 0:
         raise BadInput(f"a teacher's temperature must be above 0, not {temperature}")
     if not any(any(t.learn) for t in tokens):
@@ -158,7 +159,7 @@ def _build(
             f"a trace has token {top}, the teacher's vocabulary ends at {size - 1}: teacher and"
             " student must share their vocabulary"
         )
-    k = min(key["top_k"], size)
+    k = min(key["top_k"] or size, size)
     batch = batch or max(1, min(1 << 14, (1 << 27) // size))
     starts = np.concatenate([[0], np.cumsum([sum(t.learn) for t in tokens])])
     place.mkdir(parents=True, exist_ok=True)
@@ -191,8 +192,8 @@ def _build(
         progress(done, len(order))
     outside = np.exp(np.asarray(arrays[2][:, 0], np.float64))
     read = sum(len(t.ids) for t in tokens)
-    card = {**key, "vocabulary": size, "positions": int(starts[-1]), "rows": len(tokens),
-            "tokens_read": read, "flops": 2.0 * multiplied(model) * read,
+    card = {**key, "top_k": k, "vocabulary": size, "positions": int(starts[-1]),
+            "rows": len(tokens), "tokens_read": read, "flops": 2.0 * multiplied(model) * read,
             "outside_mean": float(outside.mean()), "outside_max": float(outside.max())}  # fmt: skip
     _write(place / CARD, json.dumps(card, indent=1) + "\n")
     done_file.unlink()
