@@ -19,6 +19,7 @@ from reasoning.data.branches import TraceTree, taken
 from reasoning.data.cache import Cache, Kept
 from reasoning.data.code import code_of, models_of
 from reasoning.data.progress import Collected, Meter, Watcher, watcher_of
+from reasoning.data.purse import Purse
 from reasoning.data.rows import TraceRow, digest, question
 from reasoning.data.traces import FILE, Heard, Origin, Traces, rows_of, write
 from reasoning.describe import describe
@@ -61,6 +62,7 @@ class Collection:
         readers = [_plain(dict(each.fingerprint())) for each in models_of(strategy)]
         self._scope = digest([self._model, readers])
         judges = [task, task.verifier, task.step_verifier]
+        self._judge = code_of(judges) or "unknown"
         self._code = code_of([*judges, strategy, Traces()])
         self.settings = self._settings()
         self.items = list(self._items())
@@ -214,7 +216,7 @@ class Collection:
         if len(self._begun) < HOPELESS:
             self._begun.append(item.seed)
         caps = self.budget
-        ledger = Ledger(Budget(caps.tokens, caps.calls, caps.flops), parent=self._run)
+        ledger = Purse(Budget(caps.tokens, caps.calls, caps.flops), parent=self._run)
         log = None if self._cache is None else self._cache.log
         heard = Heard(self.model, log, item.scope, self._past)
         context = Context(self.task, heard, ledger, item.seed)
@@ -227,7 +229,8 @@ class Collection:
         tree = self._tree(solution, item) if self.trees else None
         kept = self._kept[item.seed] = Kept(tuple(rows), ledger.spent, tree)
         self._fresh += 1
-        if ledger.shortened and self._run.exhausted():  # a later session may be able to pay
+        ended = solution.stopped_by != "budget" and rows
+        if ledger.cut or (not ended and self._run.exhausted()):  # a later session may pay
             self._unpaid.add(item.seed)
         elif self._cache is not None and item.key is not None:
             self._cache.keep(item.key, item.scope, kept)
@@ -262,7 +265,7 @@ class Collection:
             "model": self.model.name, "fingerprint": digest(self._model),
             "strategy": type(self.strategy).__name__, "settings": self.settings["strategy"],
         }  # fmt: skip
-        return Origin(self.task, self.seed, teacher, self._code or "unknown")
+        return Origin(self.task, self.seed, teacher, self._judge)
 
 
 def _plain(value: Any) -> Any:
