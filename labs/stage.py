@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -125,9 +126,16 @@ def run_stage(stage: Stage, folder: Path, report: Report, told: Mapping[str, str
 
     `told` says how the manifest is to call the models that went in (name in the stage -> name), so
     that it names no place that another machine does not have. Ctrl-C ends the stage after the step
-    at hand, keeps a checkpoint and saves the weights. Raises BadInput where the folder holds
-    another stage, or one that went from other weights; KeyboardInterrupt.
+    at hand, keeps a checkpoint and saves the weights. Under `accelerate launch` one process writes
+    the files. Raises BadInput where the folder holds another stage, or one that went from other
+    weights; KeyboardInterrupt.
     """
+    from reasoning.train.run import leads, processes
+
+    if processes() > 1 and stage.method == REWARD:
+        raise BadInput("reward models are trained in one process: run this without a launcher")
+    if not leads():
+        return _beside(stage, folder, report)
     record = manifest.begun(_fresh(stage, folder, told), folder)
     place = folder / "model"
     if record["result"] is not None:
@@ -172,13 +180,16 @@ def stoppable(work: Callable[[Report, threading.Event], Path], report: Report) -
     def both(note: Report, stop: threading.Event) -> Path:
         return work(lambda row: (note(row), report(row))[0], stop)
 
-    run = Training(both).start()
+    run = Training(both)
     while True:
         try:
+            if run.state == "ready":
+                run.start()
             place = run.wait(0.2)
             break
         except TimeoutError:
-            continue
+            if run.state == "failed":  # the training's own
+                raise
         except KeyboardInterrupt:
             if run.stopped:
                 raise
@@ -206,6 +217,20 @@ def _fresh(stage: Stage, folder: Path, told: Mapping[str, str]) -> dict[str, Any
         "stage": stage.name, "method": stage.method, "seed": asked["recipe"].get("seed"),
         "parents": parents, **asked,
     }  # fmt: skip
+
+
+def _beside(stage: Stage, folder: Path, report: Report) -> Path:
+    """The part of a process that does not lead (`accelerate launch`): it waits for the data that
+    the leading one writes, and trains with it."""
+    record: dict[str, Any] = {"data": None, "result": None}
+    while record["data"] is None and record["result"] is None:
+        time.sleep(0.2)
+        if (folder / manifest.MANIFEST).is_file():
+            record = manifest.read_manifest(folder / manifest.MANIFEST)
+    if record["result"] is not None:
+        return folder / "model"
+    got = gather(stage.source, stage.kind, folder, dialect_of(stage.policy))
+    return _trained(stage, got, folder, report)
 
 
 def _trained(stage: Stage, got: Gathered, folder: Path, report: Report) -> Path:
