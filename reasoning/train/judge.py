@@ -127,7 +127,8 @@ class Judge:
             start_new_session=True,  # Ctrl-C belongs to the caller
         )  # fmt: skip
         self.starts += 1
-        first = json.dumps({"path": [p or os.getcwd() for p in sys.path], "judges": self._judges})
+        first = json.dumps({"path": [p or os.getcwd() for p in sys.path], "judges": self._judges,
+                            "seconds": self.seconds})  # fmt: skip
         try:
             line, _late = _ask(process, first, START_SECONDS)
         except BrokenPipeError:

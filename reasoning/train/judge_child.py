@@ -2,7 +2,8 @@
 
 Started by file path by `judge.py`. The first line in holds the module path and, pickled by the
 process that started this one, tasks and reward; every other line is one trace as JSON, answered by
-one line of JSON. What a judge raises is told, and the next trace is judged.
+one line of JSON. What a judge raises is told, and the next trace is judged. A trace that takes far
+too long ends the process, for the case that the parent has died and nobody kills it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import base64
 import json
 import os
 import pickle
+import signal
 import sys
 from typing import Any
 
@@ -49,8 +51,15 @@ def main() -> None:
         return
     print(json.dumps({"ready": True}), file=replies, flush=True)
     for line in sys.stdin:
+        _alarm(3.0 * first["seconds"] + 60.0)
         reply = judged(tasks, reward, json.loads(line))
+        _alarm(0.0)
         print(json.dumps(reply), file=replies, flush=True)
+
+
+def _alarm(seconds: float) -> None:
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 if __name__ == "__main__":

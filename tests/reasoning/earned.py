@@ -1,0 +1,30 @@
+"""Rewards that another process imports, for tests of the judge."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from evaluators.problem import Problem
+from evaluators.tasks.base import Task
+
+
+def length(task: Task, problem: Problem, text: str, finish: str) -> float:
+    return float(len(text))
+
+
+def nasty(task: Task, problem: Problem, text: str, finish: str) -> float:
+    """Hangs, dies, fails or abstains, as the text asks."""
+    if "hang" in text:
+        while True:
+            time.sleep(0.1)
+    if "die" in text:
+        os._exit(3)
+    if "fail" in text:
+        raise RuntimeError("no verdict")
+    print("a judge that talks")
+    return None if "abstain" in text else 1.0  # type: ignore[return-value]
+
+
+def broken(task: Task, problem: Problem, text: str, finish: str) -> float:
+    raise RuntimeError("out of order")
