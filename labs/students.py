@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from evaluators.errors import BadInput
-from labs.train_reward import options_of
+from labs.training_data import named
 from search.calls import split
 
 
@@ -53,11 +52,8 @@ def tasks_of(text: str, problems: int, seed: int) -> dict[str, Any]:
 
     found = {}
     for part in split(text):
-        match = re.fullmatch(r"\s*([\w:.-]+)\s*(?:\((.*)\))?\s*", part)
-        if match is None:
-            raise BadInput(f"--task takes NAME or NAME(option=value), not {part!r}")
-        name, options = match[1], options_of(match[2] or "")
-        found[part.strip()] = load_task(name, "test", problems, seed, **options)
+        name, options = named(part)
+        found[part] = load_task(name, "test", problems, seed, **options)
     return found
 
 

@@ -64,7 +64,7 @@ def test_students_and_tasks_are_read_from_text():
     for wrong in (["a=x", "a=y"], ["=x"], ["a="]):
         with pytest.raises(BadInput, match="student"):
             students_of(wrong)
-    with pytest.raises(BadInput, match="takes NAME"):
+    with pytest.raises(BadInput, match="is no task"):
         tasks_of("countdown(numbers=3", 2, 0)
 
 
