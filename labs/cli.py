@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "scorers": ("labs.names", "list the scorers"),
     "traces": ("labs.trace_data", "collect, select, view and describe reasoning traces"),
     "train": ("labs.train", "train reward and process models"),
+    "estimate": ("labs.estimate", "what training takes: memory by part, time, money"),
     "pretrain": ("labs.pretrain", "train an embedded model by its recipe"),
 }
 """Name -> module with `run(argv)`, one line of help."""
