@@ -7,6 +7,7 @@ learned.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -30,6 +31,8 @@ TELLS = (
     "answer was given", "correct answer is stated",
 )  # fmt: skip
 """Words by which a trace shows that its writer knew the answer."""
+
+_SENTENCE = re.compile(r"\.(?:\s|$)")
 
 
 @dataclass(frozen=True)
@@ -83,17 +86,17 @@ def surviving(row: TraceRow, hint: Hint, question: str) -> str | None:
     learned = [piece.text for piece in row.pieces if piece.source == "model"]
     said = _plain(question)
     phrases = [_plain(line) for line in hint.told.splitlines()] if hint.told else []
-    phrases += [_plain(part) for part in hint.told.split(".")] if row.dialect == "plain" else []
+    if row.dialect == "plain":
+        phrases += [_plain(sentence) for sentence in _SENTENCE.split(hint.told)]
     tells = TELLS if hint.told else ()
     for where in (*shown, *learned):
         text = _plain(where)
         for phrase in (*phrases, *tells):
             if phrase and phrase in text and phrase not in said:
                 return phrase
-    forced = _plain(hint.forced)
-    if forced and any(forced in _plain(where) for where in (*shown, "".join(learned))):
-        return forced
-    return None
+    forced = {_plain(line) for line in hint.forced.splitlines()}
+    lines = (_plain(line) for where in (*shown, *learned) for line in where.splitlines())
+    return next((line for line in lines if line and line in forced), None)
 
 
 def unsolved(task: Task, rows: Sequence[TraceRow]) -> Task:

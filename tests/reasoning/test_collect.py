@@ -297,6 +297,13 @@ def test_a_run_that_cannot_pay_for_all_says_so_and_a_richer_one_goes_on(tmp_path
     assert fingerprint(rich) == fingerprint(collect(sums(12), Scripted(), k=1))
 
 
+def test_out_of_time_everything_is_left_for_later(tmp_path):
+    model = Scripted()
+    rows = collect(sums(5), model, k=2, budget=Budget(seconds=0), out=tmp_path)
+    assert rows == [] and rows.unpaid == 5 and not model.asked and "5 unpaid" in repr(rows)
+    assert len(collect(sums(5), model, k=2, out=tmp_path)) == 10
+
+
 def test_the_embedded_model_writes_rows_that_can_be_learned_from():
     from evaluators import load_task
     from reasoning import load_model
