@@ -96,7 +96,7 @@ def _arrow(
     )
     return (
         f'<path d="{path}" fill="none" stroke="{ink}" marker-end="url(#tip)"{dashes}/>'
-        + ("" if role in ("policy", "data") else f"{word}{escape(role)}</text>")
+        + ("" if role in ("policy", "data") else word)
     )  # fmt: skip
 
 

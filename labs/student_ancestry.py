@@ -26,7 +26,7 @@ RECORD = "training.json"
 class Ancestor:
     """A model or the data that went into one: `role` is what it did there (`policy`, `reward`,
     `data`, …), `title` and `notes` say what it is, `parents` what it came from. `key` is the same
-    for the same weights or data."""
+    for the same model or data."""
 
     key: str
     role: str
@@ -77,7 +77,7 @@ def _model(folder: Path, role: str, below: tuple[Path, ...]) -> Ancestor:
     name = manifest.get("stage") or (
         folder.parent.name if folder.name == "model" else folder.name
     )  # fmt: skip
-    made = Ancestor(_key(folder), role, f"{name} · {_method(record)}", _notes(record))
+    made = Ancestor(str(where), role, f"{name} · {_method(record)}", _notes(record))
     parents: dict[str, Mapping[str, Any]] = dict(_others(record))
     base = folder
     if isinstance(record.get("parent"), dict):
@@ -110,7 +110,7 @@ def _parent(
     title = str(parent.get("name") or parent.get("place") or role)
     folder = _folder(base, parent)
     if folder is not None and (folder / RECORD).is_file():
-        if weights is None or _key(folder) == f"weights {weights}":
+        if weights is None or weights_of(folder) == weights:
             return _model(folder, role, below)
         known = (f"weights {weights}", "changed since")
         return Ancestor(f"weights {weights}", role, title, known)
@@ -135,10 +135,11 @@ def _others(record: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]
             yield role, told
 
 
-def _key(folder: Path) -> str:
+def weights_of(folder: Path) -> str:
+    """What tells the weights in a folder apart."""
     from reasoning.models.weights import weights_id
 
-    return f"weights {weights_id(str(folder), None)}"
+    return weights_id(str(folder), None)
 
 
 def _method(record: Mapping[str, Any]) -> str:
