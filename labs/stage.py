@@ -18,7 +18,7 @@ from evaluators.errors import BadInput, UnknownName
 from labs import manifest
 from labs.manifest import LEARNED
 from labs.recipe_options import checked
-from labs.training_data import FIELDS, SOLVER, Gathered, Source, gather
+from labs.training_data import SOLVER, Gathered, Source, fields_of, gather
 
 REWARD = "reward"
 """The method that makes reward models: its recipe is `RewardSettings`."""
@@ -57,7 +57,7 @@ class Stage:
         recipe = asdict(self.recipe())
         if self.method == REWARD:
             del recipe["model"]  # that is the policy
-        source = {name: getattr(self.source, name) for name in FIELDS[self.kind]}
+        source = {name: getattr(self.source, name) for name in fields_of(self.method, self.kind)}
         return json.loads(json.dumps({"recipe": recipe, "source": source}))
 
     def models(self) -> dict[str, str]:
@@ -104,7 +104,7 @@ def made(
 
     Raises UnknownName for a name that is no setting of the method, BadInput for a wrong value.
     """
-    known, kind = FIELDS[kind_of(method)], recipe_kind(method)
+    known, kind = fields_of(method, kind_of(method)), recipe_kind(method)
     own = {key.replace("-", "_"): value for key, value in asked.items()}
     about_data = {key: value for key, value in own.items() if key in known}
     rest = {key: value for key, value in own.items() if key not in known}
@@ -148,7 +148,7 @@ def run_stage(stage: Stage, folder: Path, report: Report, told: Mapping[str, str
     if stage.method == REWARD:
         place = _reward(stage, folder, report)
     else:
-        got = gather(stage.source, stage.kind, folder, dialect_of(stage.policy))
+        got = _gathered(stage, folder)
         words = got.about
         for name, called in told.items():
             words = words.replace(name, called)
@@ -219,6 +219,10 @@ def _fresh(stage: Stage, folder: Path, told: Mapping[str, str]) -> dict[str, Any
     }  # fmt: skip
 
 
+def _gathered(stage: Stage, folder: Path) -> Gathered:
+    return gather(stage.source, stage.kind, folder, dialect_of(stage.policy), stage.method)
+
+
 def _beside(stage: Stage, folder: Path, report: Report) -> Path:
     """The part of a process that does not lead (`accelerate launch`): it waits for the data that
     the leading one writes, and trains with it."""
@@ -229,7 +233,7 @@ def _beside(stage: Stage, folder: Path, report: Report) -> Path:
             record = manifest.read_manifest(folder / manifest.MANIFEST)
     if record["result"] is not None:
         return folder / "model"
-    got = gather(stage.source, stage.kind, folder, dialect_of(stage.policy))
+    got = _gathered(stage, folder)
     return _trained(stage, got, folder, report)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from labs.recipe_options import add_options, given
 from labs.stage import Report, Stage, kind_of, made, recipe_kind, run_stage
-from labs.training_data import FIELDS, Source
+from labs.training_data import Source, fields_of
 
 GO_ON = "the same command goes on from the last checkpoint"
 
@@ -42,8 +42,8 @@ def parser(method: str) -> argparse.ArgumentParser:
     found.add_argument(
         "--trackio", metavar="PROJECT", help="show the metrics in trackio too, where installed"
     )
-    if FIELDS[kind]:
-        add_options(found, Source, "data", FIELDS[kind])
+    if fields_of(method, kind):
+        add_options(found, Source, "data", fields_of(method, kind))
     add_options(found, recipe)
     return found
 

@@ -52,9 +52,12 @@ class Source:
     format: Literal["chain", "direct"] = _setting(
         "chain", "how a question is asked: for a chain of thought, or for the answer alone"
     )
-    weights: tuple[float, ...] = _setting((), "shares of the tasks in the mix (none: equal)")
+    mix: tuple[float, ...] = _setting((), "shares of the tasks in the mix (none: equal)")
     reward: str = _setting(
         "verifier", "what a sample earns: a name such as verifier, or model:FOLDER (outcome model)"
+    )
+    strategy: str = _setting(
+        "", "how a model writes traces: a search such as step-resample(restarts=3) (none: samples)"
     )
     data_seed: int = _setting(0, "what problems and samples are drawn by")
 
@@ -64,20 +67,28 @@ class Source:
                 raise BadInput(f"--{name} must be 1 or more, not {getattr(self, name)}")
         if self.data and self.task:
             raise BadInput("--data names files, --task what to make data of: give one of them")
-        if self.weights and (
-            len(self.weights) != len(self.task) or min(self.weights) <= 0
-        ):  # fmt: skip
-            raise BadInput(f"--weights takes one number above 0 for each of {len(self.task)} tasks")
+        if self.mix and (len(self.mix) != len(self.task) or min(self.mix) <= 0):
+            raise BadInput(f"--mix takes one number above 0 for each of {len(self.task)} tasks")
 
 
 FIELDS: dict[str, tuple[str, ...]] = {
-    "rows": ("data", "task", "problems", "writer", "samples", "keep", "most", "format",
-             "data_seed"),
-    "pairs": ("data", "task", "problems", "writer", "samples", "most", "format", "data_seed"),
-    "task": ("task", "pool", "format", "weights", "reward", "data_seed"),
+    "rows": ("data", "task", "problems", "writer", "strategy", "samples", "keep", "most",
+             "format", "data_seed"),
+    "pairs": ("data", "task", "problems", "writer", "strategy", "samples", "most", "format",
+              "data_seed"),
+    "task": ("task", "pool", "format", "mix", "reward", "data_seed"),
     "none": (),
 }  # fmt: skip
 """Which fields of Source a kind of data has."""
+
+OWN: dict[str, tuple[str, ...]] = {
+    "star": ("task", "pool", "format", "mix", "strategy", "data_seed"),
+    "quantise": ("task", "pool", "format", "mix", "data_seed"),
+}
+"""The fields of methods that look at others than their kind does."""
+
+TESTED = ("quantise",)
+"""Methods that learn nothing: their problems are of the test split."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +102,8 @@ class Gathered:
     about: str
 
 
-def tasks_of(source: Source, count: int) -> list[Task]:
-    """The tasks that a source names, with `count` training problems each. Raises BadInput and
+def tasks_of(source: Source, count: int, part: str = "train") -> list[Task]:
+    """The tasks that a source names, with `count` problems of a split each. Raises BadInput and
     UnknownName."""
     from evaluators import load_task
 
@@ -101,7 +112,7 @@ def tasks_of(source: Source, count: int) -> list[Task]:
     found = []
     for text in source.task:
         name, options = named(text)
-        found.append(load_task(name, "train", count, source.data_seed, **options))
+        found.append(load_task(name, part, count, source.data_seed, **options))
     return found
 
 
@@ -113,15 +124,20 @@ def named(text: str) -> tuple[str, dict[str, Any]]:
     return call.group(1), options_of(call.group(2) or "", call.group(1))
 
 
+def fields_of(method: str, kind: str) -> tuple[str, ...]:
+    """Which fields of Source a method of that kind looks at."""
+    return OWN.get(method, FIELDS[kind])
+
+
 def gather(
-    source: Source, kind: str, folder: Path, dialect: Dialect = "compact"
+    source: Source, kind: str, folder: Path, dialect: Dialect = "compact", method: str = ""
 ) -> Gathered:  # fmt: skip
-    """The data of a run of that kind. Traces and pairs are kept in the folder, and read from there
-    the next time. A solver writes in `dialect`. Raises LabError."""
+    """The data of a run of a method of that kind. Traces and pairs are kept in the folder, and read
+    from there the next time. A solver writes in `dialect`. Raises LabError."""
     if kind == "none":
         return Gathered(None, "", 0, "")
     if kind == "task":
-        return _practice(source)
+        return _practice(source, method)
     if kind == "pairs":
         return _pairs(source, folder, dialect)
     from reasoning.data import rows
@@ -193,11 +209,15 @@ def _written(source: Source, folder: Path, dialect: Dialect) -> list[TraceRow]:
         return found
     from reasoning.data.collect import collect_traces
     from reasoning.models import load_model
+    from search.strategies import parse
 
     model = load_model(source.writer)
     for at, task in enumerate(tasks):
+        asked: dict[str, Any] = {"format": source.format}
+        if source.strategy:
+            asked = {"strategy": parse(source.strategy)}
         made = collect_traces(
-            task, model, k=source.samples, format=source.format, seed=source.data_seed,
+            task, model, k=source.samples, seed=source.data_seed, **asked,
             out=folder / "collected" / f"{at}-{task.name}",
         )  # fmt: skip
         found += _told(task.name, made)
@@ -230,14 +250,23 @@ def _about(source: Source) -> str:
     return f"{who} of {', '.join(source.task)}"
 
 
-def _practice(source: Source) -> Gathered:
+def _practice(source: Source, method: str) -> Gathered:
     from reasoning.prompts import PromptStyle
     from reasoning.train.practice import Practice
 
-    tasks = tasks_of(source, source.pool)
-    weights = source.weights or (1.0,) * len(tasks)
+    tasks = tasks_of(source, source.pool, "test" if method in TESTED else "train")
+    shares = source.mix or (1.0,) * len(tasks)
     made = Practice(
-        tuple(zip(tasks, weights, strict=True)), PromptStyle(source.format), source.reward
+        tuple(zip(tasks, shares, strict=True)), PromptStyle(source.format), source.reward
     )  # fmt: skip
-    about = f"problems of {', '.join(source.task)}, paid by {source.reward}"
-    return Gathered(made, made.fingerprint(), len(made), about)
+    about = f"problems of {', '.join(source.task)}"
+    if method not in TESTED:
+        about += f", paid by {source.reward}"
+    if not source.strategy:
+        return Gathered(made, made.fingerprint(), len(made), about)
+    from search.strategies import parse
+
+    return Gathered(
+        (made, parse(source.strategy)), made.fingerprint(), len(made),
+        f"{about}, searched by {source.strategy}",
+    )  # fmt: skip

@@ -23,7 +23,7 @@ from labs.manifest import MANIFEST, identity
 from labs.recipe_options import add_options, checked, given, help_of, options_of, typed
 from labs.stage import Stage, made, run_stage, stoppable
 from labs.train_student import line, listener, parser
-from labs.training_data import FIELDS, Source, gather, named
+from labs.training_data import Source, fields_of, gather, named
 from reasoning.train.methods import METHODS
 
 SHORT = ["--task", "expressions(ops=2)", "--problems", "8", "--batch", "4"]
@@ -44,7 +44,9 @@ def test_every_setting_of_every_method_is_an_option_with_a_help_text(method):
         assert f"--{field.name.replace('_', '-')}" in told
         assert help_of(recipe, field.name), f"name {field.name} in the recipe's docstring"
     own = {field.name for field, _ in typed(recipe)}
-    assert not own & set(FIELDS[METHODS[method].data]), "a setting is data's and the recipe's"
+    assert not own & set(fields_of(method, METHODS[method].data)), (
+        "a setting is data's and the recipe's"
+    )
 
 
 def test_the_list_of_methods_loads_nothing_heavy():
@@ -160,8 +162,8 @@ def test_a_task_is_named_with_its_difficulty(text, want):
 def test_sources_that_cannot_be_are_refused(tmp_path):
     with pytest.raises(BadInput, match="one of them"):
         Source(data=("a",), task=("b",))
-    with pytest.raises(BadInput, match="--weights"):
-        Source(task=("a", "b"), weights=(1.0,))
+    with pytest.raises(BadInput, match="--mix"):
+        Source(task=("a", "b"), mix=(1.0,))
     with pytest.raises(BadInput, match="--data FILE, or --task"):
         gather(Source(), "rows", tmp_path)
     with pytest.raises(BadInput, match="name=value"):
@@ -188,7 +190,7 @@ def test_answers_alone_are_asked_for_directly(tmp_path):
 
 
 def test_a_practice_mixes_its_tasks_by_weight(tmp_path):
-    source = Source(task=("expressions(ops=2)", "countdown"), pool=6, weights=(3.0, 1.0))
+    source = Source(task=("expressions(ops=2)", "countdown"), pool=6, mix=(3.0, 1.0))
     got = gather(source, "task", tmp_path)
     assert [weight for _, weight in got.data.tasks] == [3.0, 1.0] and got.rows == 12
 

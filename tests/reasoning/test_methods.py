@@ -34,6 +34,7 @@ SHORT: dict[str, dict[str, Any]] = {
     "dpo": {"steps": 4, "batch": 4},
     "grpo": {"steps": 4, "batch": 2, "samples": 4, "max_tokens": 12, "lr": 1e-3},
     "ppo": {"steps": 4, "batch": 2, "samples": 4, "max_tokens": 12, "lr": 1e-3},
+    "quantise": {"problems": 4},
     "rloo": {"steps": 4, "batch": 2, "samples": 4, "max_tokens": 12, "lr": 1e-3},
 }
 """Settings of a run of a few steps, by method."""
@@ -75,6 +76,8 @@ def runs(data: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Any:
     def of(method: str) -> SimpleNamespace:
         if method not in found:
             assert method in SHORT, f"give {method} the settings of a short run in SHORT"
+            if method == "quantise":
+                pytest.importorskip("bitsandbytes")
             folder = tmp_path_factory.mktemp(method)
             rows: list[dict[str, Any]] = []
             recipe, policy = recipe_of(method, SHORT[method]), policy_folder(name_of(method))
@@ -126,12 +129,14 @@ def test_the_record_tells_method_recipe_data_and_the_way_to_the_parent(method, r
 
 @EACH
 def test_what_the_student_spent_is_counted_and_the_teachers_apart(method, runs):
-    spent = runs(method).record["spent"]
+    spent = runs(method).record.get("spent")
+    if method in UNTRAINED:
+        assert spent is None
+        return
     assert spent["flops"] == pytest.approx(
         spent["learned"] * spent["learning"] + (spent["sampled"] + spent["read"]) * spent["forward"]
     )
-    if method not in UNTRAINED:
-        assert spent["learned"] > 0
+    assert spent["learned"] > 0
     assert (spent["sampled"] > 0) == (method in SAMPLES)
     assert (spent["teacher"] > 0) == (method in TEACHER)
 
@@ -158,7 +163,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(method, runs, tmp_pa
         assert identity(early) != run.weights
     place = train(run.data, run.policy, tmp_path, run.recipe, lambda row: None, None)
     assert identity(place) == run.weights
-    assert read(place)["spent"] == run.record["spent"]
+    assert read(place).get("spent") == run.record.get("spent")
 
 
 @EACH
@@ -166,7 +171,7 @@ def test_a_run_that_is_done_is_left_as_it_is_by_the_same_call(method, runs):
     run = runs(method)
     place = run.train(run.data, run.policy, run.folder, run.recipe, lambda row: None, None)
     assert identity(place) == run.weights
-    assert read(place)["spent"] == run.record["spent"]
+    assert read(place).get("spent") == run.record.get("spent")
 
 
 @EACH
