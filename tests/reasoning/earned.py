@@ -28,3 +28,8 @@ def nasty(task: Task, problem: Problem, text: str, finish: str) -> float:
 
 def broken(task: Task, problem: Problem, text: str, finish: str) -> float:
     raise RuntimeError("out of order")
+
+
+def sometimes(task: Task, problem: Problem, text: str, finish: str) -> float | None:
+    """The number of digits, told of texts of even length only."""
+    return None if len(text) % 2 else float(sum(c.isdigit() for c in text))
