@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from reasoning.train.ppo import ppo as ppo
     from reasoning.train.practice import Practice as Practice
     from reasoning.train.preference import dpo as dpo
+    from reasoning.train.quantised import quantise as quantise
     from reasoning.train.rl import grpo as grpo
     from reasoning.train.rl import rloo as rloo
     from reasoning.train.sft import sft as sft
@@ -73,6 +74,7 @@ _HOME = {
     "dpo": "train.preference",
     "grpo": "train.rl",
     "ppo": "train.ppo",
+    "quantise": "train.quantised",
     "rloo": "train.rl",
     "sft": "train.sft",
 }

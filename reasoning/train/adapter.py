@@ -27,7 +27,7 @@ ADAPTER = "adapter"
 def prepared(policy: str, recipe: Recipe) -> tuple[Any, Any, Encoder, Spent]:
     """The policy's weights ready to be trained by the recipe, its tokenizer, an encoder, and the
     counters of the run. Frozen weights are in bf16 on a GPU, or in 4 bits for `qlora`. Raises
-    BadInput where bitsandbytes is needed and not there."""
+    BadInput where bitsandbytes is needed and not there, and for packed weights."""
     import transformers
 
     head: dict[str, Any] = {}
@@ -36,6 +36,12 @@ def prepared(policy: str, recipe: Recipe) -> tuple[Any, Any, Encoder, Spent]:
         head["dtype"] = torch.bfloat16
     if recipe.adapter == "qlora":
         head |= _packed(policy, target)
+    config = transformers.AutoConfig.from_pretrained(**located(policy, policy, None))
+    if getattr(config, "quantization_config", None) is not None:
+        raise BadInput(
+            f"{policy} holds packed weights, which are not trained: start from the model that they"
+            " were made from (adapter=qlora packs it for the training)"
+        )
     model, words, encoder = opened(policy, transformers.AutoModelForCausalLM, recipe.seed, **head)
     spent = Spent.of(model, recipe)
     return laid(model, recipe), words, encoder, spent

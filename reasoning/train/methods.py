@@ -65,6 +65,10 @@ METHODS: dict[str, Method] = {
         "reasoning.train.star", "train_star", "StarRecipe", "task",
         "sample, keep what is right, train from the base, again",
     ),
+    "quantise": Method(
+        "reasoning.train.quantised", "train_quantise", "QuantiseRecipe", "task",
+        "pack the weights into 8 or 4 bits, and measure what that costs",
+    ),
 }  # fmt: skip
 """`data` is `rows` (traces), `pairs` (preferences) or `task` (problems to sample on)."""
 

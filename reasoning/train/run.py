@@ -202,6 +202,16 @@ def saved(
     with quiet():
         model.to(torch.bfloat16).save_pretrained(place)
     words.save_pretrained(place)
+    recorded(place, settings, log, policy=policy, spent=spent, **told)
+    agreed(False)
+    return place
+
+
+def recorded(
+    place: Path, settings: dict[str, Any], log: Any,
+    *, policy: str | None = None, spent: Spent | None = None, **told: Any,
+) -> None:  # fmt: skip
+    """Write the record of how the weights in `place` were made (see `saved`)."""
     curve = [
         {k: v for k, v in event.items() if k != "kind"}
         for event in log.events()
@@ -213,8 +223,6 @@ def saved(
     if spent is not None:
         record["spent"] = spent.told()
     (place / RECORD).write_text(json.dumps({**record, **told}, indent=1) + "\n", "utf-8")
-    agreed(False)
-    return place
 
 
 def arguments(kind: Any, folder: Path, steps: int, recipe: Any, **more: Any) -> Any:
