@@ -25,7 +25,15 @@ from reasoning.describe import describe
 from reasoning.runlog import RunLog
 from reasoning.train.methods import trained
 from reasoning.train.practice import Practice
-from reasoning.train.run import Progress, finished, opened, saved, settings_of, unheard
+from reasoning.train.run import (
+    Progress,
+    finished,
+    opened,
+    processes,
+    saved,
+    settings_of,
+    unheard,
+)
 from reasoning.train.sft import SFTRecipe, train_sft
 from reasoning.train.spent import Spent
 from reasoning.train.star_traces import Harvest, Sitting, harvest, refuse_reward
@@ -105,13 +113,16 @@ def train_star(
     sampled rows are read, a training run resumes. When `stop` is set it ends within the round and
     saves the weights of the last one that has any.
 
-    Raises BadInput where a round finds no right trace, and for other settings in the same folder.
+    Raises BadInput where a round finds no right trace, for other settings in the same folder, and
+    under several processes.
     """
     import transformers
 
     searched = isinstance(data, tuple) and isinstance(data[0], Practice)
     practice, strategy = data if searched else (Practice.of(data), None)
     refuse_reward(practice)
+    if processes() > 1:
+        raise BadInput("star runs in one process: start it without accelerate launch")
     settings = settings_of("star", policy, practice.fingerprint(), len(practice), asdict(recipe))
     settings["strategy"] = describe(strategy)
     with RunLog(folder, settings, resume=(folder / "run.json").exists()) as log:

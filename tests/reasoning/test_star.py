@@ -195,6 +195,12 @@ def test_a_reward_that_does_not_say_what_is_right_is_refused(tmp_path):
         train_star(replace(PRACTICE, reward="form"), BASE, tmp_path, RECIPE)
 
 
+def test_several_processes_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(BadInput, match="star runs in one process"):
+        train_star(PRACTICE, BASE, tmp_path, RECIPE)
+
+
 def test_recipes_that_cannot_be_are_refused():
     for wrong in ({"rounds": 0}, {"k": 0}, {"keep": 0}, {"temperature": 0.0}, {"sampling": 1.0},
                   {"hints": "all"}):  # fmt: skip
