@@ -25,7 +25,7 @@ VALUES = torch.tensor([[0.3, -0.2, 0.1, 0.4], [1.0, 0.5, 9, 9]])
 def test_advantages_are_the_weighted_sums_of_what_was_not_foreseen(discount, decay):
     gains, returns = advantages(REWARDS, VALUES, MASK, discount, decay)
     for row, length in ((0, 4), (1, 2)):
-        r, v = REWARDS[row].tolist(), VALUES[row].tolist()[:length] + [0.0]
+        r, v = REWARDS[row].tolist(), [*VALUES[row].tolist()[:length], 0.0]
         surprise = [r[t] + discount * v[t + 1] - v[t] for t in range(length)]
         for t in range(length):
             want = sum((discount * decay) ** k * surprise[t + k] for k in range(length - t))

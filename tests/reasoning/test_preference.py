@@ -83,7 +83,7 @@ def trainer(tmp_path_factory):
         args=DPOConfig(str(folder), use_cpu=True, bf16=False, report_to=[], max_length=None,
                        activation_checkpointing=False, beta=0.3, remove_unused_columns=False),
         train_dataset=datasets.Dataset.from_list([{"chosen": [1]}]),
-        data_collator=lambda rows: rows, processing_class=tokenizer.build(),
+        data_collator=lambda rows: {"rows": rows}, processing_class=tokenizer.build(),
     )  # fmt: skip
 
 
@@ -139,7 +139,7 @@ def test_training_makes_the_chosen_side_likelier_against_the_rejected(tmp_path, 
 def test_no_pairs_and_pairs_too_long_are_refused(encoder):
     with pytest.raises(BadInput, match="no pairs"):
         examples([], encoder, 99)
-    with pytest.raises(BadInput, match="p0 has .* max_length=4"):
+    with pytest.raises(BadInput, match=r"p0 has .* max_length=4"):
         examples(PAIRS, encoder, 4)
 
 
