@@ -98,6 +98,14 @@ ARMS: dict[str, Arm] = {
 }  # fmt: skip
 
 
+REFERENCES: Mapping[str, tuple[str, Format]] = {
+    "before, direct": (STUDENT, "direct"),
+    "before, chain": (STUDENT, "chain"),
+    "teacher, chain": (TEACHER, "chain"),
+}
+"""The student before training in both formats, and the teacher."""
+
+
 def tasks(seed: int) -> list[Task]:
     """The training problems of a seed: other ones than those of the other seeds."""
     return [
@@ -168,18 +176,11 @@ def heard(name: str, seed: int) -> Callable[[dict[str, Any]], None]:
     return hear
 
 
-def references(out: Path) -> list[Result]:
-    """The student before training in both formats, and the teacher."""
-    found = []
-    for name, model, format in (
-        ("before, direct", STUDENT, "direct"),
-        ("before, chain", STUDENT, "chain"),
-        ("teacher, chain", TEACHER, "chain"),
-    ):
-        asked = {"model": model, "format": format, "exams": [asdict(exam) for exam in EXAMS]}
-        folder = out / name.replace(", ", "-")
-        found.append(made(folder, asked, lambda _: examined(model, name, 0, format, EXAMS)))  # noqa: B023
-    return found
+def reference(name: str, model: str, format: Format, out: Path) -> Result:
+    """A model that was not trained here."""
+    asked = {"model": model, "format": format, "exams": [asdict(exam) for exam in EXAMS]}
+    folder = out / name.replace(", ", "-")
+    return made(folder, asked, lambda _: examined(model, name, 0, format, EXAMS))
 
 
 def table(rows: Mapping[str, Sequence[Result]]) -> str:
@@ -235,7 +236,7 @@ def main() -> None:
     for seed in range(chosen.seeds):
         for name in names:
             rows[name].append(student(name, seed, chosen.tflops, chosen.out))
-    before = {result.arm: [result] for result in references(chosen.out)}
+    before = {name: [reference(name, *how, chosen.out)] for name, how in REFERENCES.items()}
     print(f"{chosen.tflops} TFLOP a student, {chosen.seeds} seeds\n")
     print(table({**before, **rows}))
     if "answers only" in rows:
