@@ -17,6 +17,7 @@ WORKS: dict[str, tuple[str, str]] = {
     "show": ("labs.traces_show", "print traces, each step with its verdict"),
     "card": ("labs.traces_card", "write the README.md of a set of traces"),
     "import": ("labs.traces_import", "existing JSONL chats as traces"),
+    "ablate": ("labs.traces_ablate", "train on several selections: does filtering pay"),
     "problems": ("labs.traces_problems", "let a model write new problems after seeds and personas"),
 }
 """Name -> module with `run(argv)`, one line of help."""

@@ -6,7 +6,15 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from evaluators.errors import UnknownName
-from labs.exercises import acceleration, chain, compute, evolution, inference, tree_search
+from labs.exercises import (
+    acceleration,
+    chain,
+    compute,
+    evolution,
+    inference,
+    trace_data,
+    tree_search,
+)
 from labs.exercises.exercise import Case, Exercise, attempt
 
 __all__ = ["EXERCISES", "Case", "Exercise", "exercise"]
@@ -15,7 +23,7 @@ Function = TypeVar("Function", bound=Callable)
 
 EXERCISES: dict[str, Exercise] = {
     exercise.name: exercise
-    for lab in (inference, chain, compute, tree_search, evolution, acceleration)
+    for lab in (inference, chain, compute, tree_search, evolution, trace_data, acceleration)
     for exercise in lab.EXERCISES
 }
 """Name of the reader's function -> its exercise."""
