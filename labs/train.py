@@ -3,6 +3,9 @@ a method of `reasoning.train.methods`, whose options come from its recipe."""
 
 from __future__ import annotations
 
+import logging
+import os
+import warnings
 from importlib import import_module
 
 from evaluators.errors import UnknownName
@@ -44,12 +47,25 @@ def usage() -> str:
     )
 
 
+def calm() -> None:
+    """Keep the terminal to what the training says: no bars and no advice to the developers of the
+    libraries."""
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
+
+
 def run(argv: list[str]) -> int:
     """Run one method. Raises UnknownName and whatever the method raises."""
     if not argv or argv[0] in ("-h", "--help", "help"):
         print(usage())
         return 0
     name, *rest = argv
+    if not {"-h", "--help"} & set(rest) and name != "ancestry":
+        calm()
     if name in METHODS:
         return import_module(METHODS[name][0]).run(rest)
     if name in MORE:

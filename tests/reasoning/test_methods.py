@@ -37,7 +37,7 @@ SHORT: dict[str, dict[str, Any]] = {
     "quantise": {"problems": 4},
     "rloo": {"steps": 4, "batch": 2, "samples": 4, "max_tokens": 12, "lr": 1e-3},
 }
-"""Settings of a run of a few steps, by method."""
+"""Settings of a run of a few steps, by method; all save a checkpoint every other step."""
 
 POLICIES = {"star": "tiny-weak", "grpo": "tiny-weak", "rloo": "tiny-weak", "ppo": "tiny-weak"}
 """Who is trained, where a `tiny-student` would find nothing to learn from."""
@@ -80,7 +80,9 @@ def runs(data: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Any:
                 pytest.importorskip("bitsandbytes")
             folder = tmp_path_factory.mktemp(method)
             rows: list[dict[str, Any]] = []
-            recipe, policy = recipe_of(method, SHORT[method]), policy_folder(name_of(method))
+            often = {} if method in UNTRAINED else {"save_every": 2}
+            recipe = recipe_of(method, {**SHORT[method], **often})
+            policy = policy_folder(name_of(method))
             train = METHODS[method].train()
             place = train(data[METHODS[method].data], policy, folder, recipe, rows.append, None)
             found[method] = SimpleNamespace(
@@ -162,6 +164,25 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(method, runs, tmp_pa
     if method not in UNTRAINED:
         assert identity(early) != run.weights
     place = train(run.data, run.policy, tmp_path, run.recipe, lambda row: None, None)
+    assert identity(place) == run.weights
+    assert read(place).get("spent") == run.record.get("spent")
+
+
+@EACH
+def test_a_run_that_broke_down_goes_on_from_its_last_checkpoint_to_the_same_weights(
+    method, runs, tmp_path
+):
+    """It breaks down in the last step, so the steps since the checkpoint before are lost."""
+    run = runs(method)
+
+    def break_down(row: dict[str, Any]) -> None:
+        if row.get("step") == row.get("of", 0):
+            raise MemoryError(row["step"])
+
+    with pytest.raises(MemoryError):
+        run.train(run.data, run.policy, tmp_path, run.recipe, break_down, None)
+    assert not (tmp_path / "model/training.json").exists()
+    place = run.train(run.data, run.policy, tmp_path, run.recipe, lambda row: None, None)
     assert identity(place) == run.weights
     assert read(place).get("spent") == run.record.get("spent")
 
