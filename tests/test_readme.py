@@ -15,11 +15,12 @@ README = (ROOT / "README.md").read_text("utf-8")
 
 
 def test_the_examples_run_as_they_stand(tmp_path: Path) -> None:
-    first, search = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    first, search, learn = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     assert len(first.splitlines()) <= 11
-    small = (first + search).replace("n=100", "n=2").replace("runs/x", str(tmp_path / "x"))
-    small = small.replace("expressions/17", "expressions/1")
-    assert small != first + search
+    small = first + search + learn
+    small = small.replace("n=100", "n=2").replace("expressions/17", "expressions/1")
+    small = small.replace('"runs/', f'"{tmp_path}/')
+    assert small != first + search + learn
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", small]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=env)
