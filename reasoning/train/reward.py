@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 
 from evaluators.errors import BadInput
+from reasoning.data.pairs import PreferencePair
+from reasoning.models.encode import Encoder
 from reasoning.models.weights import quiet
 from reasoning.runlog import RunLog
 from reasoning.train.labels import Labelled
@@ -29,6 +31,7 @@ __all__ = [
     "Pair",
     "ProcessRecipe",
     "pairs",
+    "preferred",
     "train_outcome",
     "train_process",
 ]
@@ -68,6 +71,16 @@ def pairs(rows: Sequence[Labelled], seed: int = 0, most: int = 4) -> list[Pair]:
         wrong = [row.text for row in group if row.right is False]
         both = [Pair(a, b) for a in right for b in wrong]
         found += [both[i] for i in rng.permutation(len(both))[:most]]
+    return found
+
+
+def preferred(preferences: Sequence[PreferencePair], encoder: Encoder) -> list[Pair]:
+    """Preferences as whole texts, question and trace: what an outcome model reads, and what it is
+    asked about a sampled trace."""
+    found = []
+    for one in preferences:
+        question = encoder.text(one.prompt) + one.prefix
+        found.append(Pair(question + one.chosen.text, question + one.rejected.text))
     return found
 
 
