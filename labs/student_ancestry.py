@@ -52,11 +52,18 @@ class Ancestor:
 
 
 def ancestry(place: str | Path) -> Ancestor:
-    """The ancestry of the model in a folder: that of its weights, or the run folder around it.
+    """The ancestry of the model in a folder: that of its weights, the run folder around it, or the
+    folder of a chain (of what its last stages made).
 
     Raises BadInput for a folder without a record, and for records that go round in a circle.
     """
     folder = Path(str(place).removeprefix("hf:"))
+    stages = _last_stages(folder)
+    if len(stages) == 1:
+        folder = stages[0]
+    elif stages:
+        parents = [_model(one, one.parent.name, ()) for one in stages]
+        return Ancestor(str(folder.resolve()), "model", f"{folder.name} · chain", (), parents)
     if not (folder / RECORD).is_file() and (folder / "model" / RECORD).is_file():
         folder = folder / "model"
     if not (folder / RECORD).is_file():
@@ -65,6 +72,18 @@ def ancestry(place: str | Path) -> Ancestor:
             " that was trained here, or of its run"
         )
     return _model(folder, "model", ())
+
+
+def _last_stages(folder: Path) -> list[Path]:
+    """The models of a chain's folder that went into no other of its stages."""
+    records = {path.parent / "model": _read(path) for path in sorted(folder.glob(f"*/{MANIFEST}"))}
+    used = {
+        (place.parent / parent["path"]).resolve()
+        for place, record in records.items()
+        for parent in record.get("parents", {}).values()
+        if "path" in parent
+    }
+    return [p for p in records if p.resolve() not in used and (p / RECORD).is_file()]
 
 
 def _model(folder: Path, role: str, below: tuple[Path, ...]) -> Ancestor:

@@ -286,6 +286,16 @@ def test_ancestry_is_drawn_into_a_file(tmp_path, capsys):
     assert cli.main(["train", "ancestry", str(tmp_path / "run/b"), "--save", "x.png"]) == 2
 
 
+def test_the_ancestry_of_a_chain_is_that_of_its_last_stages(tmp_path):
+    run(written(tmp_path, stage_of("a") + stage_of("b", seed=1)), tmp_path / "line")
+    assert as_text(ancestry(tmp_path / "line")).startswith("b · copy")
+    fork = stage_of("a") + stage_of("b", seed=1) + stage_of("c", policy="stage:a", seed=2)
+    run(written(tmp_path, fork), tmp_path / "fork")
+    told = as_text(ancestry(tmp_path / "fork")).split("\n")
+    assert told[0] == "fork · chain" and told[1].startswith("├─ b: b · copy")
+    assert any(line.startswith("└─ c: c · copy") for line in told)
+
+
 def test_a_training_that_changed_nothing_is_no_circle(tmp_path):
     made = run(written(tmp_path, stage_of("a") + stage_of("b")), tmp_path / "run")
     assert identity(str(made["a"])) == identity(str(made["b"]))
