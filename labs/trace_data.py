@@ -12,6 +12,7 @@ WORKS: dict[str, tuple[str, str]] = {
     "rationalise": ("labs.traces_rationalise", "traces with a hint for what was not solved"),
     "select": ("labs.traces_select", "keep what is worth learning from; leave out test questions"),
     "pairs": ("labs.traces_pairs", "preference pairs of right and wrong, or short and long traces"),
+    "trees": ("labs.traces_trees", "traces, pairs of steps and labels out of search trees"),
     "view": ("labs.traces_view", "messages, prompts, steps or tokens, in JSONL, Parquet, datasets"),
     "stats": ("labs.traces_stats", "figures of files of traces"),
     "show": ("labs.traces_show", "print traces, each step with its verdict"),
