@@ -91,7 +91,10 @@ def run(argv: Sequence[str]) -> int:
         place = run_stage(stage, folder, heard)
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt("; ".join(filter(None, (str(stop), GO_ON)))) from stop
-    print(f"weights: {place} (load them with hf:{place})")
+    from reasoning.train.run import leads
+
+    if leads():
+        print(f"weights: {place} (load them with hf:{place})")
     return 0
 
 
