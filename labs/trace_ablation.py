@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from evaluators.errors import BadInput
+from evaluators.errors import BadInput, LabError
 from evaluators.intervals import Interval, accuracy_interval, paired_bootstrap
 from evaluators.tasks.base import Task
 from labs.figures import COLOURS
@@ -100,32 +100,34 @@ def measured(
     temperature: float = 1.0,
 ) -> list[Outcome]:  # fmt: skip
     """Every arm (one model a training seed) on the same problems from the same seeds. The arm
-    BEFORE, where it is there, is what the others are compared with."""
-    hits: dict[str, np.ndarray] = {}
-    lengths: dict[str, float] = {}
-    for name, students in models.items():
-        rates, tokens = [], []
-        for student in students:
-            rows = collect_traces(
+    BEFORE, where it is there, comes first and is what the others are compared with. Raises LabError
+    for a problem that was not answered."""
+    found: list[Outcome] = []
+    before: np.ndarray | None = None
+    for name in sorted(models, key=lambda arm: arm != BEFORE):
+        rows: list[TraceRow] = []
+        for student in models[name]:
+            made = collect_traces(
                 task, student, k=samples, seed=seed, temperature=temperature, progress=False
             )
-            right: dict[str, list[bool]] = {p.id: [] for p in task.problems}
-            for row in rows:
-                right[row.problem["id"]].append(row.correct)
-                tokens.append(row.n_tokens)
-            rates.append([np.mean(some) if some else 0.0 for some in right.values()])
-        hits[name] = np.array(rates).T  # (problems, training seeds)
-        lengths[name] = float(np.mean(tokens)) if tokens else 0.0
-    found = []
-    before = hits[BEFORE].mean(axis=1) if BEFORE in hits else None
-    for name, values in hits.items():
+            if made.errors:
+                problem, reason = next(iter(made.errors.items()))
+                raise LabError(f"{name}: problem {problem} was not answered: {reason}")
+            rows += made
         rng = np.random.Generator(np.random.Philox(key=SeedPath(seed, ("ablation", name)).key))
-        each = values.mean(axis=1)
-        accuracy = accuracy_interval(each.tolist(), rng, [p.id for p in task.problems])
+        asked = [row.problem["id"] for row in rows]
+        accuracy = accuracy_interval([row.correct for row in rows], rng, asked)
+        rates = {p.id: [0, 0] for p in task.problems}
+        for row in rows:
+            rates[row.problem["id"]][0] += row.correct
+            rates[row.problem["id"]][1] += 1
+        shares = np.array([right / max(1, n) for right, n in rates.values()])
+        if name == BEFORE:
+            before = shares
         gain = None
         if before is not None and name != BEFORE:
-            gain = paired_bootstrap(each, before, rng)
-        found.append(Outcome(name, accuracy, gain, lengths[name]))
+            gain = paired_bootstrap(shares, before, rng)
+        found.append(Outcome(name, accuracy, gain, float(np.mean([row.n_tokens for row in rows]))))
     return found
 
 
