@@ -30,7 +30,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from quiet import own
 from students import (
     Exam,
     Result,
@@ -83,14 +82,16 @@ class Arm:
 
 
 ARMS: dict[str, Arm] = {
-    "answers only": Arm("sft", "answer", "direct", {"batch": 96}),
+    "answers only": Arm("sft", "answer", "direct", {"batch": 96, "lr": 7e-4}),
     "random correct traces": Arm("sft", "random", "chain", {"batch": 48}),
     "teacher traces": Arm("sft", "teacher", "chain", {"batch": 48}),
     "logits": Arm("logits", "teacher", "chain", {"batch": 48, "teacher": TEACHER}),
     "on-policy": Arm(
         "on-policy", "teacher", "chain", {"batch": 48, "teacher": TEACHER, "max_new_tokens": 48}
     ),
-    "STaR": Arm("star", "practice", "direct", {"batch": 96, "rounds": 3, "problems": 3000}),
+    "STaR": Arm(
+        "star", "practice", "direct", {"batch": 96, "lr": 7e-4, "rounds": 3, "problems": 3000}
+    ),
     "GRPO": Arm(
         "grpo", "practice", "direct",
         {"batch": 32, "samples": 8, "optimiser": "adamw", "lr": 4e-4, "max_tokens": 16},
@@ -153,7 +154,7 @@ def student(name: str, seed: int, cap: float, out: Path) -> Result:
             lambda: train(data, embedded_folder(STUDENT), folder, recipe, heard(name, seed))
         )
         flops, more = spent_in(place)
-        told = {"rows": len(data), "rows_seconds": before}
+        told = {"data": arm.data, "rows": len(data), "rows_seconds": before}
         return examined(
             f"hf:{place}", name, seed, arm.format, EXAMS,
             student=flops, teacher=teacher + more, seconds=seconds, **told,
@@ -220,18 +221,28 @@ def differences(rows: Mapping[str, Sequence[Result]], baseline: str) -> list[str
     return found
 
 
+def minutes(results: Sequence[Result]) -> float:
+    """Processor-minutes of all students, those of earlier sessions too: their data (the teacher's
+    traces of a seed once), training and exams."""
+    data: dict[tuple[str, int], float] = {}
+    for result in results:
+        which = str(result.told.get("data", "")), result.seed
+        data[which] = max(data.get(which, 0.0), float(result.told.get("rows_seconds", 0.0)))
+    work = (result.seconds + float(result.told["exam_seconds"]) for result in results)
+    return (sum(data.values()) + sum(work)) / 60
+
+
 def main() -> None:
     """All students, then the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--tflops", type=float, default=1.0, help="cap on each student's own")
-    parser.add_argument("--only", default="", help="methods whose name has this in it")
+    parser.add_argument("--only", default="", help="methods whose name has one of a,b,… in it")
     parser.add_argument("--out", type=Path, default=Path("runs/distillation"))
     parser.add_argument("--json", type=Path, help="where all results go (default: in --out)")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
-    began = own()
-    names = [name for name in ARMS if chosen.only in name]
+    names = [name for name in ARMS if any(part in name for part in chosen.only.split(","))]
     rows: dict[str, list[Result]] = {name: [] for name in names}
     for seed in range(chosen.seeds):
         for name in names:
@@ -242,10 +253,13 @@ def main() -> None:
     if "answers only" in rows:
         print("\nGreedy accuracy minus that of answers only:\n")
         print("\n".join(differences(rows, "answers only")))
-    told = [asdict(result) for some in (*before.values(), *rows.values()) for result in some]
+    results = [result for some in (*before.values(), *rows.values()) for result in some]
     file = chosen.json or chosen.out / "distillation.json"
-    file.write_text(json.dumps({"tflops": chosen.tflops, "results": told}) + "\n", "utf-8")
-    print(f"\n{(own() - began) / 60:.1f} processor-minutes; results: {file.name}")
+    file.write_text(
+        json.dumps({"tflops": chosen.tflops, "results": [asdict(r) for r in results]}) + "\n",
+        "utf-8",
+    )
+    print(f"\n{minutes(results):.1f} processor-minutes; results: {file.name}")
 
 
 if __name__ == "__main__":

@@ -82,7 +82,7 @@ def sit(model: Any, exam: Exam, format: Format) -> Marks:
 class Result:
     """One student: who (`arm`, `seed`), the format it answers in, its marks by exam, TFLOPs that it
     spent itself (training and sampling), TFLOPs of its teacher, processor seconds of the training
-    (without those of the teacher's traces), and what else is `told`."""
+    (without those of making its data), and what else is `told`, `exam_seconds` among it."""
 
     arm: str
     seed: int
@@ -99,9 +99,9 @@ def examined(
 ) -> Result:
     """The result of the model of this name; `told` may hold its costs."""
     model = load_model(place)
-    marks = {exam.label: sit(model, exam, format) for exam in exams}
+    marks, took = clocked(lambda: {exam.label: sit(model, exam, format) for exam in exams})
     costs = {name: told.pop(name, 0.0) for name in ("student", "teacher", "seconds")}
-    return Result(arm, seed, format, marks, **costs, told=told)
+    return Result(arm, seed, format, marks, **costs, told={**told, "exam_seconds": took})
 
 
 def made(folder: Path, settings: Mapping[str, Any], make: Callable[[Path], Result]) -> Result:
