@@ -131,7 +131,7 @@ def _selected(selection: Mapping[str, Any] | None, held: Mapping[str, Any] | Non
     if held is None:
         return text + "\nIt was not held against test questions.\n"
     dropped = sum(held["dropped"].values())
-    why = "".join(f"; {n:,} {reason}" for reason, n in held["dropped"].items())
+    why = "".join(f"; {n:,}: {reason}" for reason, n in held["dropped"].items())
     return text + (
         f"\nHeld against test instances and {held['held_out']:,} questions by canonical instance"
         f" and text: {dropped:,} traces taken out{why}.\n"

@@ -79,7 +79,7 @@ class Clean:
         """What was kept, and why the rest was not."""
         total = len(self.rows) + len(self.dropped)
         counts = Counter(each.reason for each in self.dropped)
-        why = "".join(f"; {n} {reason}" for reason, n in counts.items())
+        why = "".join(f"; taken out {n}: {reason}" for reason, n in counts.items())
         return (
             f"{len(self.rows)} of {total} traces kept, held against {self.held_out} questions{why}"
         )

@@ -70,7 +70,7 @@ def test_test_instances_never_come_through(tmp_path, capsys):
     assert main([*collect, "--model", "solver", "--split", "test"]) == 0
     select_ = ["traces", "select", str(tmp_path), "--out", str(tmp_path / "x.jsonl")]
     assert main(select_) == 1
-    assert "3 of the split test" in capsys.readouterr().out
+    assert "taken out 3: of the split test" in capsys.readouterr().out
     assert main([*select_, "--keep-test"]) == 0
 
 
