@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -102,18 +103,19 @@ def _texts(stage: Stage) -> list[str]:
 
 
 def run_chain(
-    chain: Chain, folder: Path, report: Callable[[Stage], Report],
+    chain: Chain, folder: Path, report: Callable[[Stage], AbstractContextManager[Report]],
     done: Callable[[Stage, Path], None],
 ) -> dict[str, Path]:  # fmt: skip
     """Run the stages that are not complete; returns the folder of every stage's weights by name.
 
-    `report` gives the listener of a stage that begins, `done` hears of one that is complete (also
-    of one that was complete before). Raises what `run_stage` raises.
+    `report` gives a stage that begins its listener, for as long as it lasts; `done` hears of one
+    that is complete (also of one that was complete before). Raises what `run_stage` raises.
     """
     made_by: dict[str, Path] = {}
     for stage in chain.stages:
         placed, told = _resolved(stage, made_by)
-        made_by[stage.name] = run_stage(placed, folder / stage.name, report(stage), told)
+        with report(stage) as heard:
+            made_by[stage.name] = run_stage(placed, folder / stage.name, heard, told)
         done(stage, made_by[stage.name])
     return made_by
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,10 @@ from evaluators.errors import BadInput
 from labs.stage import Report
 
 
-def tracked(project: str, name: str, settings: Mapping[str, Any], report: Report) -> Report:
+@contextmanager
+def tracked(
+    project: str, name: str, settings: Mapping[str, Any], report: Report
+) -> Iterator[Report]:  # fmt: skip
     """A report that passes each row on to `report` and logs its numbers in the trackio run `name`
     of `project`, by their step. A run of that name that is there is gone on with. Raises BadInput
     where trackio is not installed."""
@@ -21,7 +25,10 @@ def tracked(project: str, name: str, settings: Mapping[str, Any], report: Report
         _log(run, row)
         report(row)
 
-    return both
+    try:
+        yield both
+    finally:
+        run.finish()
 
 
 def told(folder: Path, project: str) -> int:

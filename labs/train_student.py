@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +70,12 @@ def printed(row: Mapping[str, Any]) -> None:
         print(text, flush=True)
 
 
-def listener(project: str | None, name: str, settings: Mapping[str, Any]) -> Report:
-    """Who hears of a run's metrics: the terminal, and trackio if a project is named."""
+def listener(
+    project: str | None, name: str, settings: Mapping[str, Any]
+) -> AbstractContextManager[Report]:  # fmt: skip
+    """Who hears of a run's metrics while it lasts: the terminal, and trackio for a project."""
     if project is None:
-        return printed
+        return nullcontext(printed)
     from labs.trackio_log import tracked
 
     return tracked(project, name, settings, printed)
@@ -85,10 +88,10 @@ def run(argv: Sequence[str]) -> int:
     asked = {**given(Source, options), **given(recipe_kind(method), options)}
     stage = made(method, method, options["policy"], asked, f"reasonlab train {method}")
     folder: Path = options["out"] or Path("runs") / method
-    stage.recipe()
-    heard = listener(options["trackio"], folder.name, stage.asked()["recipe"])
+    recipe = stage.asked()["recipe"]
     try:
-        place = run_stage(stage, folder, heard)
+        with listener(options["trackio"], folder.name, recipe) as heard:
+            place = run_stage(stage, folder, heard)
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt("; ".join(filter(None, (str(stop), GO_ON)))) from stop
     from reasoning.train.run import leads
@@ -127,7 +130,7 @@ def run_file(argv: Sequence[str]) -> int:
     if options.check:
         return 0
 
-    def begins(stage: Stage) -> Report:
+    def begins(stage: Stage) -> AbstractContextManager[Report]:
         print(f"-- {stage.name}: {stage.method}", flush=True)
         return listener(options.trackio, f"{folder.name}/{stage.name}", stage.asked()["recipe"])
 

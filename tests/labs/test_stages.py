@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import sys
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -108,7 +109,9 @@ def stage_of(name: str, method: str = "copy", **more: Any) -> str:
 
 
 def run(path: Path, folder: Path) -> dict[str, Path]:
-    return run_chain(read_chain(path), folder, lambda stage: print, lambda stage, place: None)
+    return run_chain(
+        read_chain(path), folder, lambda stage: nullcontext(print), lambda stage, place: None
+    )
 
 
 # -- reading --------------------------------------------------------------------------
@@ -178,7 +181,7 @@ def test_a_chain_goes_on_at_the_stage_that_is_not_complete(tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_chain(read_chain(path), tmp_path / "run", lambda stage: print, cut)
+        run_chain(read_chain(path), tmp_path / "run", lambda stage: nullcontext(print), cut)
     assert CALLS == ["a", "b"]
     run(path, tmp_path / "run")
     assert CALLS == ["a", "b", "c"]
@@ -220,7 +223,7 @@ def test_sft_reward_model_and_grpo_from_one_file_make_the_same_weights_again(tmp
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_chain(read_chain(path), tmp_path / "two", lambda stage: print, cut)
+        run_chain(read_chain(path), tmp_path / "two", lambda stage: nullcontext(print), cut)
     run(path, tmp_path / "two")
     for name in ("sft", "judge", "practice"):
         one, two = (json.loads((tmp_path / run / name / MANIFEST).read_text())

@@ -345,8 +345,10 @@ class Trackio:
 def test_metrics_go_to_trackio_by_their_step_and_to_the_terminal(monkeypatch, capsys):
     fake = Trackio()
     monkeypatch.setitem(sys.modules, "trackio", fake)
-    heard = listener("lab", "first", {"lr": 0.1})
-    heard({"step": 4, "of": 8, "loss": 0.5, "note": "text", "whole": True})
+    with listener("lab", "first", {"lr": 0.1}) as heard:
+        heard({"step": 4, "of": 8, "loss": 0.5, "note": "text", "whole": True})
+        assert not fake.ended
+    assert fake.ended == 1, "what waits to be written is written"
     assert fake.runs[0]["project"] == "lab" and fake.runs[0]["name"] == "first"
     assert fake.runs[0]["config"] == {"lr": 0.1} and fake.runs[0]["resume"] == "allow"
     assert fake.rows == [({"loss": 0.5}, 4)] and "loss 0.5" in capsys.readouterr().out
@@ -363,5 +365,5 @@ def test_a_run_log_can_be_told_to_trackio_afterwards(monkeypatch, done):
 
 def test_without_trackio_the_option_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "trackio", None)
-    with pytest.raises(BadInput, match="pip install trackio"):
-        listener("lab", "first", {})
+    with pytest.raises(BadInput, match="pip install trackio"), listener("lab", "first", {}):
+        pass
