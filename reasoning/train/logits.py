@@ -15,24 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from evaluators.errors import BadInput, UnknownName
 from reasoning.data.rows import TraceRow, fingerprint
-from reasoning.data.tokens import UNLEARNED, Tokens
 from reasoning.models.weights import quiet, weights_id
 from reasoning.train.adapter import prepared, whole
-from reasoning.train.divergence import (
-    DIVERGENCES,
-    Divergence,
-    divergence,
-    grouped,
-    mixed,
-    softened,
-)
+from reasoning.train.divergence import DIVERGENCES, Divergence, softened
 from reasoning.train.fidelity import Fidelity, fidelity
+from reasoning.train.matcher import Collator, Numbered, matcher, tokens_in
 from reasoning.train.methods import policy_folder, trained
-from reasoning.train.order import Grouped
 from reasoning.train.recipe import Recipe
 from reasoning.train.run import (
     Progress,
@@ -51,7 +42,6 @@ from reasoning.train.run import (
     unheard,
 )
 from reasoning.train.sft import examples
-from reasoning.train.spent import Spent
 from reasoning.train.teacher_cache import TeacherCache, read_logits, teacher_cache
 
 PROBED = 64
@@ -66,8 +56,9 @@ class LogitsRecipe(Recipe):
     (1 - `hard`) T² D(p_T, q_T) + `hard` CE: the `divergence` D (`forward`, `reverse` or `jsd` with
     weight `beta` on the teacher) of both distributions at `temperature` T, and the cross-entropy of
     the trace's own token. The teacher's `top_k` likeliest tokens count one by one, all others
-    together (0: the whole vocabulary). `cache` is a folder where runs share what the teacher said
-    (None: the run's own).
+    together (0: the whole vocabulary; take it for `reverse`, where a student may still expect much
+    outside the teacher's k tokens: the record tells how much that leaves open). `cache` is a folder
+    where runs share what the teacher said (None: the run's own).
     """
 
     lr: float = 2e-3
@@ -118,7 +109,7 @@ def train_logits(
     """
     import transformers
 
-    master = policy_folder(recipe.teacher)
+    master = teacher_folder(recipe.teacher)
     settings = settings_of("logits", policy, fingerprint(rows), len(rows), asdict(recipe))
     settings["recipe"].pop("cache")
     settings["teacher"] = {"place": Path(master).name, "weights": weights_id(master, None)}
@@ -133,13 +124,13 @@ def train_logits(
         before = probe(model, data, cache, recipe)
         optim = optimiser(model, recipe)
         rate = torch.optim.lr_scheduler.LambdaLR(optim, pace(recipe, steps, spent))
-        trainer = _trainer(recipe, spent)(
+        trainer = matcher(recipe, spent)(
             model=model,
             args=arguments(
                 transformers.TrainingArguments, folder, steps, recipe, remove_unused_columns=False,
-                **_plain(asked_of(recipe)),
+                **asked_of(recipe),
             ),
-            train_dataset=_Numbered(data), data_collator=_Collator(cache),
+            train_dataset=Numbered(data), data_collator=Collator(cache),
             processing_class=words, optimizers=(optim, rate),
             callbacks=[follow(log, progress, spent=spent, cap=recipe.flops, stop=stop)],
         )  # fmt: skip
@@ -163,7 +154,7 @@ def cached(
     if not leads():
         agreed(False)  # the process that leads asks the teacher
     cache = teacher_cache(
-        [_tokens(item) for item in data], teacher, place, top_k=recipe.top_k or None,
+        [tokens_in(item) for item in data], teacher, place, top_k=recipe.top_k or None,
         temperature=recipe.temperature, device=device,
     )  # fmt: skip
     if leads():
@@ -178,8 +169,20 @@ def probe(
     vocabulary lies."""
     rows = range(min(PROBED, len(data)))
     with torch.inference_mode():
-        student = softened(read_logits(model, [_tokens(data[i]) for i in rows]), recipe.temperature)
+        student = softened(
+            read_logits(model, [tokens_in(data[i]) for i in rows]), recipe.temperature
+        )
     return fidelity(recipe.divergence, cache.of(rows), student.cpu(), recipe.beta)
+
+
+def teacher_folder(name: str) -> str:
+    """The folder of a teacher's weights. Raises BadInput for a name that is none."""
+    try:
+        return policy_folder(name)
+    except BadInput as error:
+        raise BadInput(
+            f"{name!r} cannot be a teacher: name an embedded model (tiny), hf:FOLDER or hf:ORG/NAME"
+        ) from error
 
 
 def refuse_other_tokens(words: Any, student: Any, policy: str, teacher: str) -> None:
@@ -198,96 +201,3 @@ def refuse_other_tokens(words: Any, student: Any, policy: str, teacher: str) -> 
             " token distributions need one vocabulary. Take a teacher of the student's family, or"
             " learn from its text (sft)"
         )
-
-
-# -- inside ---------------------------------------------------------------------------
-
-
-def _plain(asked: dict[str, Any]) -> dict[str, Any]:
-    """trl's name of a trainer argument as transformers has it."""
-    asked = dict(asked)
-    asked["gradient_checkpointing"] = asked.pop("activation_checkpointing")
-    return asked
-
-
-def _tokens(item: dict[str, list[int]]) -> Tokens:
-    return Tokens(tuple(item["input_ids"]), tuple(x != UNLEARNED for x in item["labels"]), 0)
-
-
-class _Numbered(torch.utils.data.Dataset):
-    """Examples with their number, by which the cache knows them."""
-
-    def __init__(self, data: Sequence[dict[str, list[int]]]) -> None:
-        self.data = data
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        return {**self.data[index], "row": index}
-
-
-@dataclass(frozen=True)
-class _Collator:
-    """Examples as a batch padded on the right, with what the teacher said of their tokens."""
-
-    cache: TeacherCache
-
-    def __call__(self, items: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
-        said = self.cache.of([item["row"] for item in items])
-        width = max(len(item["input_ids"]) for item in items)
-
-        def padded(rows: Sequence[Sequence[int]], filling: int) -> Tensor:
-            return torch.tensor([[*row, *[filling] * (width - len(row))] for row in rows])
-
-        ids = [item["input_ids"] for item in items]
-        return {
-            "input_ids": padded(ids, 0), "labels": padded([i["labels"] for i in items], UNLEARNED),
-            "lengths": torch.tensor([len(row) for row in ids]),
-            "teacher_ids": said.ids, "teacher_events": said.events,
-        }  # fmt: skip
-
-
-def _trainer(recipe: LogitsRecipe, spent: Spent) -> type:
-    """A transformers Trainer with the distillation loss."""
-    import transformers
-
-    class Trainer(transformers.Trainer):
-        loss_is_scaled_for_ga = True
-
-        def __init__(self, *args: Any, **kw: Any) -> None:
-            super().__init__(*args, **kw)
-            self.model_accepts_loss_kwargs = True  # so that a step's learned tokens are counted
-
-        def compute_loss(
-            self, model: Any, inputs: Any, return_outputs: bool = False,
-            num_items_in_batch: Any = None,
-        ) -> Any:  # fmt: skip
-            read: Any = inputs["lengths"].sum()
-            if self.accelerator.num_processes > 1:
-                read = self.accelerator.reduce(read, "sum")
-            spent.learn(int(read))
-            out = model(input_ids=inputs["input_ids"], use_cache=False)  # right padding: no mask
-            labels = inputs["labels"][:, 1:]
-            wanted = labels != UNLEARNED
-            each = losses(recipe, out.logits[:, :-1][wanted], labels[wanted], inputs)
-            loss = each.sum() * self.accelerator.num_processes / num_items_in_batch
-            return (loss, out) if return_outputs else loss
-
-        def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-            lengths = [len(item["input_ids"]) for item in self.train_dataset.data]  # type: ignore
-            return Grouped(lengths, recipe.batch, recipe.seed, lambda: int(self.state.epoch or 0))
-
-    return Trainer
-
-
-def losses(recipe: LogitsRecipe, logits: Tensor, labels: Tensor, said: dict[str, Tensor]) -> Tensor:
-    """The loss of each learned token (N,): `logits` (N, V) of the student, `labels` (N,) the
-    trace's own tokens, `said` the teacher's `teacher_ids` and `teacher_events`."""
-    student = softened(logits, recipe.temperature)
-    near = grouped(student, said["teacher_ids"])
-    soft = divergence(recipe.divergence, said["teacher_events"], near, recipe.beta)
-    if not recipe.hard:
-        return recipe.temperature**2 * soft
-    hard = torch.nn.functional.cross_entropy(logits.float(), labels, reduction="none")
-    return mixed(soft, hard, recipe.temperature, recipe.hard)

@@ -20,8 +20,8 @@ from reasoning.models.decoding.route import unfused
 from reasoning.models.weights import multiplied, quiet, weights_id
 from reasoning.train.adapter import prepared, whole
 from reasoning.train.divergence import DIVERGENCES, Divergence
-from reasoning.train.logits import refuse_other_tokens
-from reasoning.train.methods import policy_folder, trained
+from reasoning.train.logits import refuse_other_tokens, teacher_folder
+from reasoning.train.methods import trained
 from reasoning.train.recipe import Recipe
 from reasoning.train.run import (
     Progress,
@@ -117,7 +117,7 @@ def train_on_policy(
     import transformers
     from trl.trainer.distillation_config import DistillationConfig
 
-    master = policy_folder(recipe.teacher)
+    master = teacher_folder(recipe.teacher)
     settings = settings_of("on-policy", policy, fingerprint(rows), len(rows), asdict(recipe))
     settings["teacher"] = {"place": Path(master).name, "weights": weights_id(master, None)}
     with logged(folder, settings) as log:
