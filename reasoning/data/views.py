@@ -14,12 +14,12 @@ from typing import Any, Literal
 from evaluators.answers import marked
 from evaluators.errors import BadInput, UnknownName
 from evaluators.tasks.base import END_THINK, THINK, Task
-from reasoning.core import Completion, Message, Usage
+from reasoning.core import Message
 from reasoning.data.pairs import PreferencePair
 from reasoning.data.rows import Piece, TraceRow
 from reasoning.data.tokens import UNLEARNED, Tokens, tokenised
 from reasoning.models.encode import Encoder
-from reasoning.train.labels import Labelled, cut, exact
+from reasoning.train.labels import Labelled, cut
 
 Columns = dict[str, Any]
 Spans = list[list[int]]
@@ -124,8 +124,7 @@ def labelled(
         if row.labels is not None:
             values: Sequence[float | None] = row.labels
         elif judge is not None:
-            whole = Completion(row.text, row.finish, Usage())
-            values = exact(judge, row.asked(), whole, asked).labels[1:]
+            values = _exact(row, texts, judge)
         else:
             raise BadInput(f"trace {row.id} has no labels of its steps: name the task that has")
         if len(values) != len(texts):
@@ -251,6 +250,21 @@ def _turns(
 
 def _moved(spans: Spans, by: int) -> Spans:
     return [[low + by, high + by] for low, high in spans]
+
+
+def _exact(row: TraceRow, texts: Sequence[str], task: Task) -> list[float | None]:
+    """The exact value after each step, what stood before the trace included. Raises BadInput for a
+    task that can tell none."""
+    if type(task).value is Task.value:
+        raise BadInput(
+            f"task {task.name!r} cannot tell the exact value of a step: label by rollouts"
+            " (`reasonlab train reward --labels rollouts`)"
+        )
+    problem, found, so_far = row.asked(), [], row.prefix
+    for text in texts:
+        so_far += text
+        found.append(task.value(problem, cut(so_far, task.boundary)))
+    return found
 
 
 def _own(row: TraceRow, texts: Sequence[str]) -> list[bool]:

@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from architectures import byte_tokenizer
 
+from evaluators import load_task
 from evaluators.errors import BadInput, UnknownName
 from reasoning.core import Message
 from reasoning.data import columns
@@ -110,6 +111,14 @@ def test_steps_are_labelled_exactly_by_the_task():
         Labelled("expressions", "expressions/1+2*3",
                  ("1+2*3<think>", "3*3\n", "9\n", "</think>9"), (None, 0, 0, 0), False)
     ]  # fmt: skip
+
+
+def test_steps_are_judged_after_what_stood_before_them():
+    begun = replace(RIGHT, prefix="1+6\n", pieces=(Piece("7\n</think>7"),))
+    lost = replace(WRONG, prefix="3*3\n", pieces=(Piece("9\n</think>9"),))
+    assert [one["labels"] for one in view("steps", [begun, lost], task=TASK)] == [[1, 1], [0, 0]]
+    with pytest.raises(BadInput, match="cannot tell"):
+        view("steps", [RIGHT], task=load_task("jsonl", n=0))
 
 
 def test_a_rows_own_labels_are_kept():
