@@ -21,7 +21,6 @@ and writes all of it as JSON. An interrupted command goes on with the students t
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -37,6 +36,7 @@ from students import (
     difference,
     examined,
     interval,
+    keep,
     made,
     shown,
     spent_in,
@@ -255,10 +255,7 @@ def main() -> None:
         print("\n".join(differences(rows, "answers only")))
     results = [result for some in (*before.values(), *rows.values()) for result in some]
     file = chosen.json or chosen.out / "distillation.json"
-    file.write_text(
-        json.dumps({"tflops": chosen.tflops, "results": [asdict(r) for r in results]}) + "\n",
-        "utf-8",
-    )
+    keep(results, chosen.tflops, file)
     print(f"\n{minutes(results):.1f} processor-minutes; results: {file.name}")
 
 

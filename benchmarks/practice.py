@@ -11,7 +11,6 @@ command goes on with what is left.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -20,7 +19,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from students import Exam, Result, clocked, examined, interval, made, shown, spent_in, values_of
+from students import (
+    Exam,
+    Result,
+    clocked,
+    examined,
+    interval,
+    keep,
+    made,
+    shown,
+    spent_in,
+    values_of,
+)
 
 from evaluators import load_task
 from evaluators.intervals import Interval
@@ -165,10 +175,7 @@ def main() -> None:
     results = [result for some in rows.values() for result in some]
     minutes = sum(r.seconds + float(r.told["exam_seconds"]) for r in results) / 60
     file = chosen.json or chosen.out / "practice.json"
-    file.write_text(
-        json.dumps({"tflops": chosen.tflops, "results": [asdict(r) for r in results]}) + "\n",
-        "utf-8",
-    )
+    keep(results, chosen.tflops, file)
     print(f"\n{minutes:.1f} processor-minutes; results: {file.name}")
 
 

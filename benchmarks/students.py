@@ -123,6 +123,12 @@ def made(folder: Path, settings: Mapping[str, Any], make: Callable[[Path], Resul
     return result
 
 
+def keep(results: Sequence[Result], tflops: float, file: Path) -> None:
+    """Write all results, and the cap that they had, as JSON."""
+    told = {"tflops": tflops, "results": [asdict(result) for result in results]}
+    file.write_text(json.dumps(told) + "\n", "utf-8")
+
+
 def clocked(work: Callable[[], Any]) -> tuple[Any, float]:
     """What `work` returns and the processor seconds it took, those of its children too."""
     began = own()
