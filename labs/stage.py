@@ -158,7 +158,7 @@ def run_stage(stage: Stage, folder: Path, report: Report, told: Mapping[str, str
         place = _trained(stage, got, folder, report)
     training = json.loads((place / "training.json").read_text("utf-8"))
     if stage.method == REWARD:
-        manifest.keep_data(record, {**training["data"], "from": "its own samples"}, folder)
+        manifest.keep_data(record, {**training["data"], "from": _sampled(stage, told)}, folder)
     manifest.keep_result(record, place, training.get("spent"), folder)
     return place
 
@@ -217,6 +217,15 @@ def _fresh(stage: Stage, folder: Path, told: Mapping[str, str]) -> dict[str, Any
         "stage": stage.name, "method": stage.method, "seed": asked["recipe"].get("seed"),
         "parents": parents, **asked,
     }  # fmt: skip
+
+
+def _sampled(stage: Stage, told: Mapping[str, str]) -> str:
+    """Where the data of a reward model come from, in words."""
+    recipe = stage.recipe()
+    if recipe.data is not None:
+        return Path(recipe.data).name
+    writer = recipe.writer or stage.policy
+    return f"samples of {told.get(writer, writer)} on {recipe.task}"
 
 
 def _gathered(stage: Stage, folder: Path) -> Gathered:

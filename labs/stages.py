@@ -76,7 +76,8 @@ def _stage(
     asked = {key: value for key, value in table.items() if key not in _OWN}
     if "data" in asked:
         files = [asked["data"]] if isinstance(asked["data"], str) else asked["data"]
-        asked["data"] = [str(path.parent / file) for file in files]
+        placed = [str(path.parent / file) for file in files]
+        asked["data"] = placed[0] if table["method"] == REWARD else placed
     if isinstance(asked.get("task"), str) and table["method"] != REWARD:
         asked["task"] = _tasks(asked["task"])
     kind = recipe_kind(table["method"])

@@ -18,12 +18,15 @@ Report = Callable[[dict[str, Any]], None]
 
 @dataclass(frozen=True)
 class RewardSettings:
-    """What to train: `kind` of model from `model`, on traces that `model` samples on training
-    problems of `task`, labelled exactly or by `rollouts` continuations a step."""
+    """What to train: `kind` of model from `model`, on traces that `writer` (the model itself where
+    it is None) samples on training problems of `task`, labelled exactly or by `rollouts`
+    continuations a step; an outcome model also on the preferences in the file `data`."""
 
     kind: Literal["process", "outcome"] = "process"
     head: Literal["likelihood", "classes"] = "likelihood"
     model: str = "tiny"
+    writer: str | None = None
+    data: str | None = None
     task: str = "expressions"
     options: Mapping[str, Any] = field(default_factory=dict)
     problems: int = 1000
@@ -54,6 +57,10 @@ def parser() -> argparse.ArgumentParser:
         help="what rates a step of a process model: its likelihood, or a classifier at its end",
     )  # fmt: skip
     made.add_argument("--model", default=default.model, help="an embedded policy or hf:FOLDER")
+    made.add_argument("--writer", help="who samples the traces (the model itself)")
+    made.add_argument(
+        "--data", help="a file of preferences (pairs) to learn from in place of samples"
+    )
     made.add_argument("--task", default=default.task)
     made.add_argument("--options", default="", help="difficulty of the task: ops=4..8 or numbers=5")
     made.add_argument("--problems", type=int, default=default.problems, help="training problems")
@@ -110,7 +117,17 @@ def train(
         raise BadInput("--problems, --samples, --rollouts and --epochs must be above 0")
     if settings.temperature < 0 or (settings.lr is not None and settings.lr <= 0):
         raise BadInput("--temperature must be 0 or more, and --lr above 0")
+    if settings.data is not None and settings.kind != "outcome":
+        raise BadInput("--data holds preferences: they make an outcome model (--kind outcome)")
     policy = policy_folder(settings.model)
+    more: dict[str, Any] = {"epochs": settings.epochs, "seed": settings.seed}
+    if settings.lr is not None:
+        more["lr"] = settings.lr
+    if settings.data is not None:
+        _same(settings, folder)
+        couples = _preferred(Path(settings.data), policy)
+        recipe = reward.OutcomeRecipe(**more)
+        return reward.train_outcome(couples, policy, folder, recipe, report, stop)
     task = load_task(settings.task, "train", settings.problems, settings.seed, **settings.options)
     rows = folder / "rows.jsonl"
     _same(settings, folder)
@@ -121,20 +138,31 @@ def train(
         steps = settings.labels == "rollouts" and settings.kind == "process"
         each = settings.rollouts if steps else 0
         draws = labels.Draws(settings.samples, settings.temperature)
-        model = load_model(settings.model)
+        model = load_model(settings.writer or settings.model)
         known = wait(labels.label(task, model, draws, rollouts_each=each, seed=settings.seed))
         if settings.input == "state" and settings.kind == "process":
             known = labels.states(known, task)
         labels.save(known, rows)
         print(f"{len(known)} labelled texts: {rows}")
-    more: dict[str, Any] = {"epochs": settings.epochs, "seed": settings.seed}
-    if settings.lr is not None:
-        more["lr"] = settings.lr
     if settings.kind == "process":
         base = reward.LIKELIHOOD if settings.head == "likelihood" else reward.ProcessRecipe()
         return reward.train_process(known, policy, folder, replace(base, **more), report, stop)
     couples = reward.pairs(known, settings.seed)
     return reward.train_outcome(couples, policy, folder, reward.OutcomeRecipe(**more), report, stop)
+
+
+def _preferred(file: Path, policy: str) -> list[Any]:
+    """The pairs of a file as the texts that an outcome model of this policy reads."""
+    import transformers
+
+    from labs.stage import dialect_of
+    from reasoning.data import pairs
+    from reasoning.models.encode import Encoder
+    from reasoning.models.weights import located
+    from reasoning.train.reward import preferred
+
+    words = transformers.AutoTokenizer.from_pretrained(**located(policy, policy, None))
+    return preferred(pairs.read(file), Encoder(words, dialect_of(policy), policy))
 
 
 def _same(settings: RewardSettings, folder: Path) -> None:
@@ -144,7 +172,8 @@ def _same(settings: RewardSettings, folder: Path) -> None:
     except OSError as error:
         raise BadInput(f"{folder} cannot be written ({error}): name another folder") from error
     record, told = folder / "asked.json", json.dumps(asdict(settings), indent=1)
-    if record.is_file() and json.loads(record.read_text("utf-8")) != json.loads(told):
+    before = json.loads(record.read_text("utf-8")) if record.is_file() else {}
+    if before and {"writer": None, "data": None, **before} != json.loads(told):
         raise BadInput(f"{folder} holds a run with other settings: name another folder (--out)")
     if not record.is_file():
         draft = record.with_suffix(".new")

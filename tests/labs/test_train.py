@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -53,6 +54,23 @@ def test_a_process_model_is_made_from_nothing_but_settings_and_kept(tmp_path):
     assert record["data"]["rows"] == len((tmp_path / "rows.jsonl").read_text().splitlines())
     with pytest.raises(BadInput, match="other settings"):
         train_reward(RewardSettings(options={"ops": 4}, problems=6), tmp_path)
+
+
+def test_an_outcome_model_learns_from_preferences_of_a_file(tmp_path):
+    from evaluators import load_task
+    from reasoning.data import pairs
+    from reasoning.data.rows import Piece
+    from reasoning.data.solver import solver_traces
+
+    rows = solver_traces(load_task("expressions", "train", 6, ops=2))
+    wrong = [replace(row, pieces=(Piece("0</think>0"),)) for row in rows]
+    pairs.save([pairs.pair(a, b) for a, b in zip(rows, wrong, strict=True)], tmp_path / "p.jsonl")
+    settings = RewardSettings(kind="outcome", model="tiny-student", data=str(tmp_path / "p.jsonl"))
+    place = train_reward(settings, tmp_path / "run")
+    record = json.loads((place / "training.json").read_text())
+    assert record["data"]["rows"] == 6 and record["method"] == "reward/outcome"
+    with pytest.raises(BadInput, match="--kind outcome"):
+        train_reward(replace(settings, kind="process"), tmp_path / "other")
 
 
 def test_numbers_that_cannot_be_and_a_folder_that_is_a_file_are_refused(tmp_path):
