@@ -15,8 +15,8 @@ def parser() -> argparse.ArgumentParser:
     """The command's options."""
     made = argparse.ArgumentParser(
         "reasonlab traces trees",
-        description="Out of the search trees that `reasonlab traces collect --trees` kept: traces"
-        " with a value for each step, pairs of sibling steps (`reasonlab train dpo --data FILE`), or"
+        description="Out of search trees that `reasonlab traces collect --trees` kept: traces with"
+        " a value for each step, pairs of sibling steps (`reasonlab train dpo --data FILE`), or"
         " labelled paths, as process models learn from. The values are the share of right ends"
         " below a step, what the search thought, or the task's exact ones (an oracle).",
     )
