@@ -216,7 +216,6 @@ def test_trl_learns_from_the_token_view_what_the_mask_says():
     from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
     made = view("tokens", [RIGHT, TOOL], encoder=Encoder(build(), "compact", "tiny"))
-    collate = DataCollatorForLanguageModeling(pad_token_id=0, completion_only_loss=True)
-    batch = collate([{k: row[k] for k in ("input_ids", "completion_mask")} for row in made])
+    batch = DataCollatorForLanguageModeling(pad_token_id=0)(made)
     for labels, row in zip(batch["labels"].tolist(), made, strict=True):
         assert labels == row["labels"] + [UNLEARNED] * (len(labels) - len(row["labels"]))
