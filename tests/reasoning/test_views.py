@@ -217,5 +217,5 @@ def test_trl_learns_from_the_token_view_what_the_mask_says():
 
     made = view("tokens", [RIGHT, TOOL], encoder=Encoder(build(), "compact", "tiny"))
     batch = DataCollatorForLanguageModeling(pad_token_id=0)(made)
-    for labels, row in zip(batch["labels"].tolist(), made, strict=True):
-        assert labels == row["labels"] + [UNLEARNED] * (len(labels) - len(row["labels"]))
+    for labels, one in zip(batch["labels"].tolist(), made, strict=True):
+        assert labels == one["labels"] + [UNLEARNED] * (len(labels) - len(one["labels"]))
