@@ -19,12 +19,12 @@ from evaluators.errors import BadInput
 from evaluators.problem import Problem
 from evaluators.tasks.base import Task
 from reasoning.core import Context, LanguageModel, Solution
+from reasoning.describe import fingerprint
 from reasoning.ledger import Budget
 from search.adaptive import Adaptive
 from search.allocate import bin_of, edges, fitted
 from search.cell import Cell
 from search.comparison import compare
-from search.describe import fingerprint
 from search.plan import BEFORE, PROBED, Option, Plan, Predictor, features
 from search.report import Report
 from search.sampler import Sampler

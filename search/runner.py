@@ -21,13 +21,13 @@ from evaluators.tasks.base import Task
 from evaluators.verdict import Verdict
 from reasoning.budget import refuse_uncountable
 from reasoning.core import BadPrompt, Context, LanguageModel, SeedPath, Solution
+from reasoning.describe import describe, fingerprint
 from reasoning.ledger import Budget, Ledger, Row
 from reasoning.logged import CallFailed, LoggedModel, responses
 from reasoning.runlog import RunLog
 from reasoning.verify import JudgeFailed, judge
 from search.arms import Budgets, Strategies, listed_budgets, named_arms
 from search.cell import Cell, budget_label, failed, scope, settled
-from search.describe import describe, fingerprint
 from search.progress import Meter, Snapshot, Watcher, watcher_of
 from search.report import Report
 from search.strategies import knows, refuse_unfit

@@ -10,8 +10,8 @@ from typing import Any, cast
 from evaluators.discovery.base import DiscoveryProblem
 from evaluators.errors import BadInput
 from reasoning.core import LanguageModel
+from reasoning.describe import describe
 from reasoning.runlog import RUN, read_settings
-from search.describe import describe
 from search.evolve.evolution import Evolution
 from search.evolve.program import Proposer
 from search.evolve.progress import Watcher

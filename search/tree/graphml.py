@@ -9,7 +9,7 @@ from typing import Any
 
 import networkx as nx
 
-from search.describe import describe
+from reasoning.describe import describe
 from search.tree.tree import SearchTree
 
 _UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")

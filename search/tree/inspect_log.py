@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluators.errors import BadInput
-from search.describe import describe
+from reasoning.describe import describe
 from search.tree.node import Node
 from search.tree.tree import SearchTree
 

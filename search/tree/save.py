@@ -16,7 +16,7 @@ from typing import Any
 
 from evaluators.errors import BadInput
 from reasoning.core import Message, Prompt
-from search.describe import describe
+from reasoning.describe import describe
 from search.tree.node import Node
 from search.tree.tree import SearchTree
 
