@@ -63,14 +63,14 @@ def write(record: Mapping[str, Any], folder: Path) -> None:
 
 
 def keep_data(record: dict[str, Any], told: Mapping[str, Any], folder: Path) -> None:
-    """Write what the data are (`hash`, `rows`, `from`). Raises BadInput where the run began with
-    other data."""
+    """Write what the data are (`hash`, `rows`, `from`, and `flops` where a model wrote them).
+    Raises BadInput where the run began with other data."""
     if record["data"] is not None and record["data"]["hash"] != told["hash"]:
         raise BadInput(
             f"the data in {folder} are not those that its run began with: restore them, or name"
             " another folder"
         )
-    record["data"] = dict(told)
+    record["data"] = {**(record["data"] or {}), **told}
     write(record, folder)
 
 

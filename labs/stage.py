@@ -152,7 +152,9 @@ def run_stage(stage: Stage, folder: Path, report: Report, told: Mapping[str, str
         words = got.about
         for name, called in told.items():
             words = words.replace(name, called)
-        about = {"hash": got.hash, "rows": got.rows, "from": words}
+        about: dict[str, Any] = {"hash": got.hash, "rows": got.rows, "from": words}
+        if got.flops:
+            about["flops"] = got.flops
         manifest.keep_data(record, about, folder)
         print(f"{got.rows:,} of {words}", flush=True)
         place = _trained(stage, got, folder, report)

@@ -113,6 +113,7 @@ def _model(folder: Path, role: str, below: tuple[Path, ...]) -> Ancestor:
         about = data.get("from")
         notes = [f"{data['rows']:,} rows"] if data.get("rows") else []
         notes += [f"hash {str(data['hash'])[:10]}"] if data.get("hash") else []
+        notes += [f"{data['flops']:.1e} FLOPs"] if data.get("flops") else []
         one = Ancestor(f"data {data.get('hash')}", "data", about or "data", tuple(notes))
         if writer is not None:
             one.parents.append(_parent(base, "writer", writer, (*below, where)))

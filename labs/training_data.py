@@ -94,12 +94,13 @@ TESTED = ("quantise",)
 @dataclass(frozen=True)
 class Gathered:
     """`data` as a method takes them, a `hash` of them, how many there are, and where they came
-    from in words."""
+    from in words; `flops` is what a model spent on writing them now."""
 
     data: Any
     hash: str
     rows: int
     about: str
+    flops: float = 0.0
 
 
 def tasks_of(source: Source, count: int, part: str = "train") -> list[Task]:
@@ -142,11 +143,11 @@ def gather(
         return _pairs(source, folder, dialect)
     from reasoning.data import rows
 
-    kept = folder / FILE
+    kept, cost = folder / FILE, 0.0
     if kept.is_file():
         known = rows.read(kept)
     else:
-        known = _read(source.data) if source.data else _written(source, folder, dialect)
+        known, cost = _raw(source, folder, dialect)
         if not source.data and source.keep == "correct":
             known = [row for row in known if row.correct]
         known = known if source.data else _at_most(known, source.most)
@@ -156,20 +157,20 @@ def gather(
                 " problem, or --keep all"
             )
         rows.save(known, kept)
-    return Gathered(known, rows.fingerprint(known), len(known), _about(source))
+    return Gathered(known, rows.fingerprint(known), len(known), _about(source), cost)
 
 
 def _pairs(source: Source, folder: Path, dialect: Dialect) -> Gathered:
     from reasoning.data import pairs
 
-    kept = folder / FILE
+    kept, cost = folder / FILE, 0.0
     if kept.is_file():
         known = pairs.read(kept)
     else:
         if source.data and _holds_pairs(Path(source.data[0])):
             known = [one for name in source.data for one in pairs.read(Path(name))]
         else:
-            rows = _read(source.data) if source.data else _written(source, folder, dialect)
+            rows, cost = _raw(source, folder, dialect)
             known = pairs.pairs_from(rows, each=source.most, seed=source.data_seed)
         if not known:
             raise BadInput(
@@ -177,7 +178,7 @@ def _pairs(source: Source, folder: Path, dialect: Dialect) -> Gathered:
                 " more traces a problem (--samples), by a model (--writer), or harder problems"
             )
         pairs.save(known, kept)
-    return Gathered(known, pairs.fingerprint(known), len(known), _about(source))
+    return Gathered(known, pairs.fingerprint(known), len(known), _about(source), cost)
 
 
 def _holds_pairs(path: Path) -> bool:
@@ -194,8 +195,11 @@ def _read(names: Sequence[str]) -> list[TraceRow]:
     return [row for name in names for row in rows.read(Path(name))]
 
 
-def _written(source: Source, folder: Path, dialect: Dialect) -> list[TraceRow]:
-    """Traces of the named tasks, by their solvers or by a model; says how many problems failed."""
+def _raw(source: Source, folder: Path, dialect: Dialect) -> tuple[list[TraceRow], float]:
+    """Traces of the files, or of the named tasks by their solvers or by a model, and the FLOPs of
+    the model; says how many problems failed."""
+    if source.data:
+        return _read(source.data), 0.0
     tasks = tasks_of(source, source.problems)
     found: list[TraceRow] = []
     solver, _, kind = source.writer.partition(":")
@@ -204,24 +208,27 @@ def _written(source: Source, folder: Path, dialect: Dialect) -> list[TraceRow]:
 
         kind = kind or ("answer" if source.format == "direct" else "shortest")
         for task in tasks:
-            made = solver_traces(task, kind, source.samples, dialect=dialect, seed=source.data_seed)
-            found += _told(task.name, made)
-        return found
+            found += _told(
+                task.name,
+                solver_traces(task, kind, source.samples, dialect=dialect, seed=source.data_seed),
+            )
+        return found, 0.0
     from reasoning.data.collect import collect_traces
     from reasoning.models import load_model
     from search.strategies import parse
 
-    model = load_model(source.writer)
+    how: dict[str, Any] = {"format": source.format}
+    if source.strategy:
+        how = {"strategy": parse(source.strategy)}
+    model, cost = load_model(source.writer), 0.0
     for at, task in enumerate(tasks):
-        asked: dict[str, Any] = {"format": source.format}
-        if source.strategy:
-            asked = {"strategy": parse(source.strategy)}
         made = collect_traces(
-            task, model, k=source.samples, seed=source.data_seed, **asked,
+            task, model, k=source.samples, seed=source.data_seed, **how,
             out=folder / "collected" / f"{at}-{task.name}",
         )  # fmt: skip
         found += _told(task.name, made)
-    return found
+        cost += made.spent.flops
+    return found, cost
 
 
 def _told(task: str, made: Traces) -> Traces:

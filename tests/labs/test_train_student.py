@@ -8,6 +8,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -183,6 +184,13 @@ def test_traces_are_written_kept_and_read_again(tmp_path):
     assert from_file.hash == first.hash
 
 
+def test_traces_of_a_model_are_verified_and_what_it_spent_is_told(tmp_path):
+    source = Source(task=("expressions(ops=2)",), problems=4, writer="tiny", samples=2)
+    got = gather(source, "rows", tmp_path)
+    assert got.rows and all(row.correct for row in got.data) and got.flops > 0
+    assert gather(source, "rows", tmp_path).flops == 0, "nothing was written now"
+
+
 def test_answers_alone_are_asked_for_directly(tmp_path):
     source = Source(task=("expressions(ops=2)",), problems=4, format="direct")
     rows = gather(source, "rows", tmp_path).data
@@ -259,6 +267,20 @@ def test_a_folder_that_cannot_be_is_refused_with_a_remedy(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(BadInput, match="name another folder"):
         run_stage(stage(), tmp_path / "file", quiet)
+
+
+def test_a_process_that_does_not_lead_waits_for_the_one_that_does(done, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    later = threading.Timer(
+        0.3, lambda: (tmp_path / MANIFEST).write_text((done / MANIFEST).read_text())
+    )
+    later.start()
+    assert run_stage(stage(), tmp_path, quiet) == tmp_path / "model"
+    later.join()
+    assert [path.name for path in tmp_path.iterdir()] == [MANIFEST], "it wrote nothing"
+    with pytest.raises(BadInput, match="one process"):
+        run_stage(made("r", "reward", "tiny", {}, "here"), tmp_path, quiet)
 
 
 def test_ctrl_c_ends_after_the_step_and_keeps_what_there_is(tmp_path, capsys):
