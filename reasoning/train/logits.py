@@ -8,6 +8,7 @@ teacher that reads every batch again; here the teacher reads each trace once.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -52,13 +53,16 @@ PROBED = 64
 class LogitsRecipe(Recipe):
     """How a student is drawn to its teacher's token distributions.
 
-    `teacher` is a model's name or folder with the student's vocabulary. The loss of a token is
-    (1 - `hard`) T² D(p_T, q_T) + `hard` CE: the `divergence` D (`forward`, `reverse` or `jsd` with
-    weight `beta` on the teacher) of both distributions at `temperature` T, and the cross-entropy of
-    the trace's own token. The teacher's `top_k` likeliest tokens count one by one, all others
-    together (0: the whole vocabulary; take it for `reverse`, where a student may still expect much
-    outside the teacher's k tokens: the record tells how much that leaves open). `cache` is a folder
-    where runs share what the teacher said (None: the run's own).
+    The loss of a token is (1-h) T² D(p_T, q_T) + h CE: a divergence D of both distributions at a
+    temperature T, and the cross-entropy CE of the trace's own token with the share h.
+
+    `teacher` is the name or folder of a model with the student's vocabulary. `divergence` D:
+    forward KL covers all that the teacher does, reverse KL avoids what it does not, jsd is between.
+    `beta` is the teacher's weight in jsd. `temperature` T softens both distributions. `hard` is the
+    share h of the cross-entropy. `top_k` of the teacher's tokens count one by one, all others
+    together; 0 keeps the whole vocabulary (take it for reverse, where a student may still expect
+    much outside the k: the record tells how much that leaves open). `cache` is a folder where runs
+    share what the teacher said (none: the run's own).
     """
 
     lr: float = 2e-3
@@ -142,7 +146,8 @@ def train_logits(
         made = whole(trainer.model, folder, policy, recipe)
         ended = trainer.state.global_step >= steps or spent.reached(recipe.flops)
         return saved(made, words, folder, settings, log, policy=policy, spent=spent,
-                     finished=ended, cache=told)  # fmt: skip
+                     finished=ended, cache=told,
+                     teacher=beside(settings["teacher"], master, folder))  # fmt: skip
 
 
 def cached(
@@ -183,6 +188,14 @@ def teacher_folder(name: str) -> str:
         raise BadInput(
             f"{name!r} cannot be a teacher: name an embedded model (tiny), hf:FOLDER or hf:ORG/NAME"
         ) from error
+
+
+def beside(teacher: dict[str, Any], master: str, folder: Path) -> dict[str, Any]:
+    """The teacher for the record: with the path to its folder from the weights', where it has
+    one."""
+    if not Path(master).is_dir():
+        return teacher
+    return {**teacher, "path": os.path.relpath(master, folder / "model")}
 
 
 def refuse_other_tokens(words: Any, student: Any, policy: str, teacher: str) -> None:

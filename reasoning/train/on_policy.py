@@ -20,7 +20,7 @@ from reasoning.models.decoding.route import unfused
 from reasoning.models.weights import multiplied, quiet, weights_id
 from reasoning.train.adapter import prepared, whole
 from reasoning.train.divergence import DIVERGENCES, Divergence
-from reasoning.train.logits import refuse_other_tokens, teacher_folder
+from reasoning.train.logits import beside, refuse_other_tokens, teacher_folder
 from reasoning.train.methods import trained
 from reasoning.train.recipe import Recipe
 from reasoning.train.run import (
@@ -47,18 +47,22 @@ from reasoning.train.trainer import FusedSampler, ends
 class OnPolicyRecipe(Recipe):
     """How a student learns from its own traces under a teacher's eyes.
 
-    Of the traces of a step the student writes the share `own_first` itself at the begin of the run
-    and `own_last` at its end (linear in between; the lambda of Agarwal et al. 2024), sampled at
-    `temperature` up to `max_new_tokens` (None: as long as the longest given trace); the others are
-    the given ones. On both the loss is the `divergence` to the teacher at the same temperature
-    (`jsd` with weight `beta` on the teacher). Reverse KL lets a small student leave out what it
-    cannot do. `teacher` is a model's name or folder with the student's vocabulary.
+    The loss is the divergence from the teacher at every token, of the student's own traces and of
+    given ones alike. Reverse KL and jsd suit a student that already writes such traces (it may
+    leave out what it cannot do); from a cold start they taught an embedded student nothing.
+
+    `teacher` is the name or folder of a model with the student's vocabulary. `divergence`: forward
+    KL covers all that the teacher does, reverse KL avoids what it does not, jsd is between. `beta`
+    is the teacher's weight in jsd. `temperature` is that of sampling and of both distributions.
+    `own_first` is the share of a step's traces that the student writes itself when the run begins.
+    `own_last` is that share when it ends (linear in between: the lambda of Agarwal et al. 2024).
+    `max_new_tokens` is the length of its own traces (none: as long as the longest given one).
     """
 
     lr: float = 2e-3
     batch: int = 64
     teacher: str = "tiny"
-    divergence: Divergence = "reverse"
+    divergence: Divergence = "forward"
     beta: float = 0.5
     temperature: float = 1.0
     own_first: float = 0.0
@@ -153,7 +157,8 @@ def train_on_policy(
                 trainer.sampler.close()
         made = whole(trainer.model, folder, policy, recipe)
         ended = trainer.state.global_step >= steps or spent.reached(recipe.flops)
-        return saved(made, words, folder, settings, log, policy=policy, spent=spent, finished=ended)
+        return saved(made, words, folder, settings, log, policy=policy, spent=spent, finished=ended,
+                     teacher=beside(settings["teacher"], master, folder))  # fmt: skip
 
 
 def asked(
