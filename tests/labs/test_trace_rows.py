@@ -136,3 +136,11 @@ def test_selections_are_trained_in_turn_to_the_same_flops(tmp_path):
     assert list(places) == ["all", "one"]
     spent = [run.rows[-1]["flops"] for run in runs.runs.values()]
     assert all(2e9 <= each < 4e9 for each in spent)
+
+
+def test_the_ablation_checks_its_numbers_before_the_work(capsys):
+    from labs.cli import main
+
+    for wrong in (["--each", "1,x"], ["--seeds", ""], ["--problems", "0"]):
+        assert main(["traces", "ablate", *wrong]) == 2
+    assert "--problems" in capsys.readouterr().err

@@ -164,6 +164,21 @@ def test_the_same_seed_writes_the_same_prompts_and_a_budget_ends_it():
     assert found.ledger.spent.calls == 10
 
 
+def test_a_writer_that_is_not_there_is_told_and_one_that_stumbles_is_counted():
+    class Broken(Writer):
+        async def generate(self, prompt, sampling, ledger, seed):
+            if len(self.prompts) >= self.breaks:
+                raise ConnectionError("nobody there")
+            return await super().generate(prompt, sampling, ledger, seed)
+
+    gone, stumbling = Broken(["1+2"]), Broken(["9-2-1", "1+2*3"])
+    gone.breaks, stumbling.breaks = 0, 2
+    with pytest.raises(BadInput, match="nobody there"):
+        write_problems(SEEDS, gone, 2, calls=4)
+    found = write_problems(SEEDS, stumbling, 2, calls=4)
+    assert [s.partition(":")[0] for s in states(found)] == ["kept", "kept"] + ["call failed"] * 2
+
+
 def test_nothing_to_write_after_or_a_wrong_setting_is_refused():
     with pytest.raises(BadInput, match="n=…"):
         write_problems(replace(SEEDS, problems=()), Writer(["x"]))
