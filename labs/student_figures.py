@@ -32,7 +32,7 @@ def compute_chart(
             raise UnknownName("student", name, report.students)
     points = [p for p in report.points() if p.task == task and p.student in wanted]
     chart = Chart(figsize=(1.4 + 5.0 * len(questions), 5.4), layout="constrained")
-    panels = chart.subplots(1, len(questions), sharey=True, squeeze=False)[0]
+    panels = chart.subplots(1, len(questions), sharex=True, sharey=True, squeeze=False)[0]
     handles: dict[str, Any] = {}
     for axes, shared in zip(panels, questions, strict=True):
         for number, name in enumerate(wanted):
