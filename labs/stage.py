@@ -10,7 +10,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from evaluators.errors import BadInput, UnknownName
 from labs import manifest
 from labs.manifest import LEARNED
 from labs.recipe_options import checked
-from labs.training_data import SOLVER, Gathered, Source, fields_of, gather
+from labs.training_data import SOLVER, TESTED, Gathered, Source, fields_of, gather
 
 REWARD = "reward"
 """The method that makes reward models: its recipe is `RewardSettings`."""
@@ -231,7 +231,10 @@ def _sampled(stage: Stage, told: Mapping[str, str]) -> str:
 
 
 def _gathered(stage: Stage, folder: Path) -> Gathered:
-    return gather(stage.source, stage.kind, folder, dialect_of(stage.policy), stage.method)
+    source = stage.source
+    if stage.method in TESTED:
+        source = replace(source, pool=stage.recipe().problems)
+    return gather(source, stage.kind, folder, dialect_of(stage.policy), stage.method)
 
 
 def _beside(stage: Stage, folder: Path, report: Report) -> Path:

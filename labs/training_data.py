@@ -83,12 +83,12 @@ FIELDS: dict[str, tuple[str, ...]] = {
 
 OWN: dict[str, tuple[str, ...]] = {
     "star": ("task", "pool", "format", "mix", "strategy", "data_seed"),
-    "quantise": ("task", "pool", "format", "mix", "data_seed"),
+    "quantise": ("task", "format", "mix", "data_seed"),
 }
 """The fields of methods that look at others than their kind does."""
 
 TESTED = ("quantise",)
-"""Methods that learn nothing: their problems are of the test split."""
+"""Methods that learn nothing: their `problems` are of the test split."""
 
 
 @dataclass(frozen=True)
