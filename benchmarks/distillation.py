@@ -8,9 +8,9 @@ FLOPs (its training and its sampling; the teacher's compute is a column), three 
 - teacher traces: chains sampled from `tiny`, those that the verifier passed
 - logits: the same chains with tiny's token distributions (forward KL)
 - on-policy: the same problems; at first the teacher's chains, at last the student's own, under the
-  teacher's token distributions (reverse KL)
-- STaR, GRPO: practice with the verifier, no teacher. The student cannot write chains, so that no
-  sample is right and there is nothing to learn from: it practises direct answers
+  teacher's token distributions (forward KL; --more adds reverse KL)
+- STaR, GRPO: practice with the verifier, no teacher. A student that cannot write chains samples
+  hardly a right one (the table's second line), so it practises direct answers, which it can
 
 Every student answers fresh test problems in its own format. Prints a table and paired differences,
 and writes all of it as JSON. An interrupted command goes on with the students that are left.
@@ -68,6 +68,8 @@ BASE: dict[str, Any] = {
     "optimiser": "muon", "lr": 3e-3, "warmup": 0.03, "steps": 100_000, "save_every": 1_000_000
 }  # fmt: skip
 """For all: the cap on FLOPs ends a run, not the steps."""
+WATCHED: dict[str, Any] = {"batch": 48, "teacher": TEACHER, "max_new_tokens": 48}
+"""For a student whose own traces a teacher reads; it writes no more tokens than this."""
 
 
 @dataclass(frozen=True)
@@ -86,18 +88,21 @@ ARMS: dict[str, Arm] = {
     "random correct traces": Arm("sft", "random", "chain", {"batch": 48}),
     "teacher traces": Arm("sft", "teacher", "chain", {"batch": 48}),
     "logits": Arm("logits", "teacher", "chain", {"batch": 48, "teacher": TEACHER}),
-    "on-policy": Arm(
-        "on-policy", "teacher", "chain", {"batch": 48, "teacher": TEACHER, "max_new_tokens": 48}
-    ),
+    "on-policy": Arm("on-policy", "teacher", "chain", {**WATCHED, "divergence": "forward"}),
     "STaR": Arm(
         "star", "practice", "direct", {"batch": 96, "lr": 7e-4, "rounds": 3, "problems": 3000}
     ),
     "GRPO": Arm(
         "grpo", "practice", "direct",
-        {"batch": 32, "samples": 8, "optimiser": "adamw", "lr": 4e-4, "max_tokens": 16},
+        {"batch": 32, "samples": 8, "optimiser": "adamw", "lr": 4e-4, "max_tokens": 16,
+         "probe_every": 0},
     ),
 }  # fmt: skip
 
+MORE: dict[str, Arm] = {
+    "on-policy, reverse KL": Arm("on-policy", "teacher", "chain", WATCHED),
+}
+"""Beside the table: settings that were tried and left."""
 
 REFERENCES: Mapping[str, tuple[str, Format]] = {
     "before, direct": (STUDENT, "direct"),
@@ -138,7 +143,7 @@ def traces(kind: str, seed: int, out: Path) -> tuple[list[TraceRow], float, floa
 
 def student(name: str, seed: int, cap: float, out: Path) -> Result:
     """One student, trained and examined."""
-    arm = ARMS[name]
+    arm = {**ARMS, **MORE}[name]
     settings = {**BASE, **arm.settings, "flops": cap * 1e12, "seed": seed}
 
     def make(folder: Path) -> Result:
@@ -238,11 +243,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--tflops", type=float, default=1.0, help="cap on each student's own")
     parser.add_argument("--only", default="", help="methods whose name has one of a,b,… in it")
+    parser.add_argument("--more", action="store_true", help="methods beside the table, too")
     parser.add_argument("--out", type=Path, default=Path("runs/distillation"))
     parser.add_argument("--json", type=Path, help="where all results go (default: in --out)")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
-    names = [name for name in ARMS if any(part in name for part in chosen.only.split(","))]
+    some = {**ARMS, **MORE} if chosen.more else ARMS
+    names = [name for name in some if any(part in name for part in chosen.only.split(","))]
     rows: dict[str, list[Result]] = {name: [] for name in names}
     for seed in range(chosen.seeds):
         for name in names:

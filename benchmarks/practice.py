@@ -72,6 +72,7 @@ ARMS: dict[str, Arm] = {
     "GRPO": Arm(
         "grpo",
         {"batch": 16, "samples": 16, "lr": 4e-4, "warmup": 0.05, "decay": 0.3, "max_tokens": 40,
+         "probe_every": 0,
          "steps": 100_000},
     ),
 }  # fmt: skip
