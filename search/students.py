@@ -22,8 +22,8 @@ from search.student_cost import Cost, cost_of
 from search.student_report import StudentReport
 from search.student_samples import JudgedSamples, measured
 
-Students = Mapping[str, LanguageModel | str] | Sequence[LanguageModel | str]
-Tasks = Mapping[str, Task] | Sequence[Task]
+Students = Mapping[str, LanguageModel | str] | Sequence[LanguageModel | str] | LanguageModel
+Tasks = Mapping[str, Task] | Sequence[Task] | Task
 
 
 def evaluate_students(
