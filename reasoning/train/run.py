@@ -8,6 +8,7 @@ with the original's weights.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -27,6 +28,9 @@ from reasoning.train.spent import Spent
 RECORD = "training.json"
 """The file beside trained weights that tells recipe, data, parent, versions and curve."""
 SPENT = "spent.json"
+
+# it notes at import every kernel that it could fetch and did not; trl and peft import it
+logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 Progress = Callable[[dict[str, Any]], None]
 
