@@ -8,10 +8,12 @@ from typing import TypeVar
 from evaluators.errors import UnknownName
 from labs.exercises import (
     acceleration,
+    adapters,
     chain,
     compute,
     evolution,
     inference,
+    preferences,
     trace_data,
     tree_search,
 )
@@ -23,7 +25,17 @@ Function = TypeVar("Function", bound=Callable)
 
 EXERCISES: dict[str, Exercise] = {
     exercise.name: exercise
-    for lab in (inference, chain, compute, tree_search, evolution, trace_data, acceleration)
+    for lab in (
+        inference,
+        chain,
+        compute,
+        tree_search,
+        evolution,
+        trace_data,
+        adapters,
+        preferences,
+        acceleration,
+    )
     for exercise in lab.EXERCISES
 }
 """Name of the reader's function -> its exercise."""

@@ -53,6 +53,15 @@ BARS = f"""<style>
 </style>"""
 """Of `bars.py`: a table with two bars a token."""
 
+RATER = """<style>
+.rl-asked, .rl-side pre { font: 14px/1.6 var(--jp-code-font-family, monospace); margin: 4px 2px;
+  white-space: pre-wrap; overflow-wrap: anywhere; color: var(--jp-ui-font-color1, inherit);
+  background: transparent; }
+.rl-side { border: 1px solid var(--jp-border-color1, #bbb); border-radius: 4px; padding: 6px 10px;
+  margin: 4px; max-height: 320px; overflow-y: auto; }
+</style>"""
+"""Of `rater.py`: the question, and two traces side by side."""
+
 ERROR = "color: var(--jp-error-color1, #c62828); white-space: pre-wrap"
 """Of a line that says what went wrong."""
 

@@ -131,6 +131,7 @@ def train_dpo(
             args=arguments(
                 DPOConfig, folder, steps, recipe, beta=recipe.beta, loss_type=[recipe.loss],
                 label_smoothing=recipe.flipped, max_length=None, remove_unused_columns=False,
+                logging_steps=max(1, steps // 50),
                 **asked_of(recipe),
             ),
             train_dataset=datasets.Dataset.from_list(data),
