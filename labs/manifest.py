@@ -6,6 +6,7 @@ the way to it, and the weights that came out.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -22,12 +23,13 @@ _DECIDES = ("stage", "method", "parents", "recipe", "source")
 
 
 def begun(fresh: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """The manifest of the folder: `fresh` (what `_DECIDES` names, and the seed) where there is
-    none. Raises BadInput where it tells of another run."""
+    """The manifest of the folder: `fresh` (what `_DECIDES` names, the seed, the hashes of `files`)
+    where there is none, or one of a run that never got as far as its data. Raises BadInput where it
+    tells of another run."""
     from reasoning.runlog import differences, versions
 
     path = folder / MANIFEST
-    if not path.is_file():
+    if not path.is_file() or [one.name for one in folder.iterdir()] == [MANIFEST]:
         made = {**fresh, "data": None, "result": None, "versions": versions()}
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -43,6 +45,12 @@ def begun(fresh: dict[str, Any], folder: Path) -> dict[str, Any]:
             f"{folder} holds a run with other settings; restore them or name another folder."
             " Changed: " + "; ".join(changes)
         )
+    for name, content in fresh.get("files", {}).items():
+        if content is not None and old.get("files", {}).get(name, content) != content:
+            raise BadInput(
+                f"{name} was changed since the run in {folder} began: restore it, or name another"
+                " folder"
+            )
     return old
 
 
@@ -102,6 +110,14 @@ def parent(role: str, name: str, called: str, folder: Path) -> dict[str, Any]:
     if place.is_dir() and place.parent != Path(models.__file__).parent / "tiny":
         told["path"] = os.path.relpath(place, folder)
     return told
+
+
+def file_hash(path: Path) -> str | None:
+    """What tells the contents of a file apart; None where there is no such file."""
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:32]
 
 
 # -- inside ---------------------------------------------------------------------------

@@ -58,7 +58,16 @@ class Stage:
         if self.method == REWARD:
             del recipe["model"]  # that is the policy
         source = {name: getattr(self.source, name) for name in fields_of(self.method, self.kind)}
+        for part in (recipe, source):  # by name: a file elsewhere with the same content is the same
+            if part.get("data"):
+                files = [part["data"]] if isinstance(part["data"], str) else part["data"]
+                part["data"] = [Path(file).name for file in files]
         return json.loads(json.dumps({"recipe": recipe, "source": source}))
+
+    def files(self) -> list[Path]:
+        """The files that it learns from."""
+        own = self.settings.get("data")
+        return [Path(file) for file in (*self.source.data, *([own] if own else []))]
 
     def models(self) -> dict[str, str]:
         """The models that go in, by what they do: the policy, who wrote the traces, a teacher…"""
@@ -218,6 +227,7 @@ def _fresh(stage: Stage, folder: Path, told: Mapping[str, str]) -> dict[str, Any
     return {
         "stage": stage.name, "method": stage.method, "seed": asked["recipe"].get("seed"),
         "parents": parents, **asked,
+        "files": {file.name: manifest.file_hash(file) for file in stage.files()},
     }  # fmt: skip
 
 

@@ -50,7 +50,13 @@ def parser(method: str) -> argparse.ArgumentParser:
 
 
 def line(row: Mapping[str, Any]) -> str | None:
-    """One line of progress: the step, what there is of loss, reward and accuracy, the FLOPs."""
+    """One line of progress: the step, what there is of loss, reward and accuracy, the FLOPs; or
+    what a round came to. None for a row that says nothing of these."""
+    if "kept" in row:
+        return (
+            f"round {row['round']} · {row['right']:,} of {row['sampled']:,} samples right,"
+            f" {row['kept']:,} learned"
+        )
     shown = [
         f"{name} {row[name]:.4g}"
         for name in ("loss", "reward", "accuracy", "kl")

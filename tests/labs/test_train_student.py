@@ -263,6 +263,30 @@ def test_weights_and_data_that_were_changed_are_told(done, tmp_path):
         run_stage(stage(), tmp_path, quiet)
 
 
+def test_a_run_that_never_began_leaves_its_folder_free(tmp_path):
+    for asked in ({"task": ""}, {"task": "expresions"}, {"task": "", "data": "none.jsonl"}):
+        with pytest.raises(LabError):
+            run_stage(stage(**asked), tmp_path, quiet)
+    assert run_stage(stage(), tmp_path, quiet) == tmp_path / "model"
+
+
+def test_a_file_of_data_that_was_changed_is_told_and_one_that_was_moved_is_the_same(done, tmp_path):
+    lines = (done / "data.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "rows.jsonl").write_text("".join(lines))
+    file, run = str(tmp_path / "rows.jsonl"), tmp_path / "run"
+    from_file = {"task": "", "data": [file], "steps": 1}
+    run_stage(stage(**from_file), run, quiet)
+    (tmp_path / "rows.jsonl").write_text("".join(lines[1:]))
+    with pytest.raises(BadInput, match=r"rows\.jsonl was changed"):
+        run_stage(stage(**from_file), run, quiet)
+    (tmp_path / "rows.jsonl").unlink()
+    assert run_stage(stage(**from_file), run, quiet), "what it learned from is kept in its folder"
+    (tmp_path / "moved").mkdir()
+    (tmp_path / "moved/rows.jsonl").write_text("".join(lines))
+    from_file["data"] = [str(tmp_path / "moved/rows.jsonl")]
+    assert run_stage(stage(**from_file), run, quiet)
+
+
 def test_a_folder_that_cannot_be_is_refused_with_a_remedy(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(BadInput, match="name another folder"):
@@ -336,6 +360,8 @@ def test_a_line_of_progress_has_what_there_is():
     row = {"step": 3, "of": 9, "loss": 0.51234, "flops": 1.5e9, "entropy": 2}
     assert line(row) == "step     3 of 9 · loss 0.5123 · 1.5e+09 FLOPs"
     assert line({"step": 3, "train_runtime": 2}) is None
+    row = {"round": 2, "right": 300, "sampled": 1600, "kept": 280, "flops": 1e9}
+    assert line(row) == "round 2 · 300 of 1,600 samples right, 280 learned"
 
 
 def test_methods_and_what_is_no_method_have_names_of_their_own():
