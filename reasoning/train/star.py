@@ -134,7 +134,7 @@ def train_star(
         return saved(
             model, words, folder, settings, log, policy=policy, spent=work.spent,
             rounds=work.done, practice=practice.told(),
-            finished=len(work.done) == recipe.rounds and work.done[-1]["whole"],
+            finished=len(work.done) == recipe.rounds and bool(work.done[-1]["whole"]),
         )  # fmt: skip
 
 

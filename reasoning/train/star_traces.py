@@ -4,10 +4,11 @@ again with a hint."""
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from evaluators.errors import BadInput
 from evaluators.tasks.base import Task
@@ -18,8 +19,12 @@ from reasoning.train.practice import Practice
 from reasoning.train.rewards import rejects
 from reasoning.train.run import Progress
 
+if TYPE_CHECKING:
+    from reasoning.data.collect import Collecting
+    from reasoning.data.traces import Traces
+
 CHUNK = 256
-"""Problems that are sampled before the next look at the cap and at the stop event."""
+"""Problems that are sampled before the next look at the cap."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,7 @@ def harvest(
     progress: Progress, stop: threading.Event | None,
 ) -> Harvest | None:  # fmt: skip
     """Sample with the model in the folder `policy` until all problems were asked, or until `cap`
-    FLOPs were spent; None where `stop` was set before. Responses are logged in `folder`, so that
+    FLOPs were spent; None where `stop` was set meanwhile. Responses are logged in `folder`, so that
     the same call asks nothing again."""
     from reasoning.models import load_model
 
@@ -115,10 +120,11 @@ def harvest(
     try:
         found = Harvest((), forward=model.flops_per_token)
         for number, tasks in enumerate(sitting.decks()):
-            if stop is not None and stop.is_set():
-                return None
             for task in tasks:
-                found = _asked(model, task, sitting, folder, found)
+                place = folder / f"sampled-{number}" / _file(task.name)
+                found = _asked(model, task, sitting, place, found, stop)
+                if stop is not None and stop.is_set():
+                    return None
             progress({"chunk": number + 1, "problems": found.problems, "solved": found.solved,
                       "right": found.passed, "sampled": found.sampled})  # fmt: skip
             if cap is not None and found.flops >= cap:
@@ -131,9 +137,10 @@ def harvest(
 
 
 def _asked(
-    model: LanguageModel, task: Task, sitting: Sitting, folder: Path, before: Harvest
-) -> Harvest:
-    """The harvest with one task's traces more."""
+    model: LanguageModel, task: Task, sitting: Sitting, place: Path, before: Harvest,
+    stop: threading.Event | None,
+) -> Harvest:  # fmt: skip
+    """The harvest with one task's traces more; part of them where it was stopped."""
     from reasoning.data.collect import collect_traces
     from reasoning.data.rationalise import rationalise
 
@@ -141,11 +148,12 @@ def _asked(
     plain: dict[str, Any] = {"temperature": sitting.temperature, "format": style.format,
                              "shots": style.shots, "role": style.role}  # fmt: skip
     own = {} if sitting.strategy is not None else plain
-    place = folder / f"sampled-{_file(task.name)}"
-    made = collect_traces(
+    made = _waited(collect_traces(
         task, model, sitting.strategy, sitting.k, out=place, seed=sitting.seed, progress=False,
-        **own,
-    )  # fmt: skip
+        wait=False, **own,
+    ), stop)  # fmt: skip
+    if stop is not None and stop.is_set():
+        return before
     solved = {row.problem["id"] for row in made if row.correct}
     rows, tokens, hinted = list(made), _tokens(made.spent, sitting), 0
     if sitting.hints != "none" and len(solved) < len(task):
@@ -162,6 +170,21 @@ def _asked(
         passed=before.passed + sum(row.correct for row in rows), hinted=before.hinted + hinted,
         errors=before.errors + len(made.errors), tokens=before.tokens + tokens,
     )  # fmt: skip
+
+
+def _waited(work: Collecting, stop: threading.Event | None) -> Traces:
+    """The traces, or those that were there when it was stopped. Ctrl-C ends the sampling first."""
+    try:
+        while not work.done():
+            if stop is not None and stop.is_set():
+                work.stop()
+                break
+            time.sleep(0.05)
+        return work.result()
+    except KeyboardInterrupt:
+        work.stop()
+        work.result()
+        raise
 
 
 def _tokens(spent: Row, sitting: Sitting) -> int:
