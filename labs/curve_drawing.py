@@ -41,7 +41,7 @@ def curves_html(
     """A panel a measure with the lines of all runs, and a legend with one note a run. `along` names
     the horizontal axis; `log` draws values on a logarithmic axis (those of 0 and below are left
     out)."""
-    colours = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(notes)}
+    colours = colours_of(list(notes))
     legend = "".join(
         f'<li><i style="background: {colours[name]}"></i><b>{escape(name)}</b> {escape(note)}</li>'
         for name, note in notes.items()
@@ -101,10 +101,10 @@ def curves_figure(panels: Mapping[str, Lines], along: str, *, log: bool = False)
     for axes, (title, lines) in zip(
         figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
     ):
-        for i, (name, points) in enumerate(lines.items()):
+        colours = colours_of(list(lines))
+        for name, points in lines.items():
             if points:
-                colour = COLOURS[i % len(COLOURS)]
-                axes.plot(*zip(*points, strict=True), label=name, color=colour)
+                axes.plot(*zip(*points, strict=True), label=name, color=colours[name])
         axes.set_title(title, fontsize="medium")
         axes.set_xlabel(along)
         axes.grid(alpha=0.3)
@@ -113,6 +113,14 @@ def curves_figure(panels: Mapping[str, Lines], along: str, *, log: bool = False)
         if any(lines.values()):
             axes.legend(fontsize="small")
     return figure
+
+
+def colours_of(names: Sequence[str]) -> dict[str, str]:
+    """A colour a run. Names that differ only after ` · ` (the seeds of one arm) share theirs."""
+    families = list(dict.fromkeys(name.partition(" · ")[0] for name in names))
+    return {
+        name: COLOURS[families.index(name.partition(" · ")[0]) % len(COLOURS)] for name in names
+    }
 
 
 def thinned(points: Sequence[Point]) -> list[Point]:
