@@ -42,10 +42,12 @@ from reasoning.train.trainer import sampler_of
 
 @dataclass(frozen=True)
 class PPORecipe(PracticeRecipe):
-    """PPO. `samples` traces of each of `batch` questions a step, learned `iterations` times over in
-    `parts` parts. `discount` and `trace_decay` are gamma and lambda of the advantages, `beta` the
-    price in reward of a nat a token away from the start, `value_weight` and `entropy_weight` weigh
-    the value's error and the entropy in the loss."""
+    """PPO: a learned value of every state in place of a group. A step asks `batch` questions. Of
+    each question `samples` traces are drawn. They are learned `iterations` times over. Each time
+    they are split into `parts` steps. Later rewards are discounted by `discount` a token. Errors of
+    later values count by `trace_decay` a token. A nat a token away from the start costs `beta` of
+    reward. The value's squared error weighs `value_weight` in the loss. The entropy weighs
+    `entropy_weight` in it, as a gain."""
 
     samples: int = 8
     iterations: int = 2
@@ -198,7 +200,7 @@ def train_ppo(
                     _keep(learner.state(), checkpoint)
         ended = learner.done >= steps or spent.reached(recipe.flops)
         return saved(model, words, folder, settings, log, policy=policy, spent=spent,
-                     finished=ended, practice=practice.told(), judging=rollouts.told())  # fmt: skip
+                     finished=ended, **rollouts.told(folder / "model"))  # fmt: skip
 
 
 def _round(

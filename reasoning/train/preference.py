@@ -42,11 +42,10 @@ FALLEN = -1.0
 
 @dataclass(frozen=True)
 class DPORecipe(Recipe):
-    """How a model learns from preferences; `batch` pairs a step. `beta` weighs the distance to the
-    reference: the implied reward is beta times the log of the ratio to it. `loss` is `sigmoid`
-    (DPO), `hinge` (Zhao et al. 2023), `ipo` (Azar et al. 2023, equation 17) or `robust`, which
-    takes the share `flipped` of the preferences to be wrong (Chowdhury et al. 2024, equation
-    12)."""
+    """How a model learns from preferences. A step takes `batch` pairs. A trace's implied reward is
+    `beta` times the log of how much likelier it has become. The `loss` is sigmoid (DPO), hinge
+    (Zhao et al. 2023), ipo (Azar et al. 2023, equation 17) or robust (Chowdhury et al. 2024,
+    equation 12). The share `flipped` of the preferences is taken to be wrong, for robust."""
 
     lr: float = 1e-4
     decay: float = 0.9

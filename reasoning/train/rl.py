@@ -38,12 +38,13 @@ from reasoning.train.trainer import sampling_trainer
 
 @dataclass(frozen=True)
 class PracticeRecipe(Recipe):
-    """How a model learns from samples of its own. A step draws `samples` traces of each of `batch`
-    questions at `temperature`, at most `max_tokens` long (None: what the tasks think enough), and
-    `iterations` steps learn from them. `beta` weighs the distance to the starting policy in the
-    loss, `clip_ratio` bounds how far one step moves a token's probability. A trace may take
-    `judge_seconds` to judge. Every `probe_every` steps the distance to the start is measured
-    (0: never)."""
+    """How a model learns from samples of its own. A step asks `batch` questions. Of each question
+    `samples` traces are drawn and compared. They are drawn at `temperature`. A trace has at most
+    `max_tokens` tokens (None: what the tasks think enough). So many steps (`iterations`) learn from
+    the same samples. The distance to the starting policy costs `beta` a nat. No step profits from
+    moving a token's probability by more than the share `clip_ratio`. One trace may take
+    `judge_seconds` to judge. The distance to the start is measured every `probe_every` steps (0:
+    never)."""
 
     lr: float = 2e-4
     batch: int = 40
@@ -189,5 +190,5 @@ def _train(
         return saved(
             whole(trainer.model, folder, policy, recipe), words, folder, settings, log,
             policy=policy, spent=spent, finished=ended,
-            practice=practice.told(), judging=rollouts.told(),
+            **rollouts.told(folder / "model"),
         )  # fmt: skip

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,6 +13,7 @@ import torch
 from evaluators.errors import BadInput
 from reasoning.models.decoding.stops import TokenBytes
 from reasoning.models.encode import Encoder
+from reasoning.models.weights import weights_id
 from reasoning.train.judge import Asked, Judge, Judged
 from reasoning.train.practice import Drawn, Practice
 from reasoning.train.probes import Sampled, alarms, distance, probe
@@ -49,9 +52,18 @@ class Rollouts:
     def __exit__(self, *_: object) -> None:
         self._judge.close()
 
-    def told(self) -> dict[str, Any]:
-        """For records."""
-        return {"processes": self._judge.starts, "unjudged": self._judge.failed}
+    def told(self, folder: Path) -> dict[str, Any]:
+        """What was practised and how it was judged, for the record in `folder`; with the outcome
+        model that rewarded, where one did."""
+        judging = {"processes": self._judge.starts, "unjudged": self._judge.failed}
+        told = {"practice": self.practice.told(), "judging": judging}
+        place = self.practice.learned
+        if place is not None:
+            made = {"place": Path(place).name, "weights": weights_id(place, None)}
+            if Path(place).is_dir():
+                made["path"] = os.path.relpath(place, folder)
+            told["reward"] = made
+        return told
 
     def deck(self, steps: int) -> list[dict[str, Any]]:
         """The questions of so many steps as rows of a dataset: `prompt`, and its place `at`."""

@@ -188,6 +188,7 @@ def test_an_outcome_model_can_reward_and_is_counted_as_another_models_work(tmp_p
     place = train_grpo(practice, WEAK, tmp_path / "run", GRPORecipe(**SHORT))
     record = json.loads((place / "training.json").read_text())
     assert record["spent"]["teacher"] > 0 and record["practice"]["reward"].startswith("model:")
+    assert (place / record["reward"]["path"]).resolve() == tmp_path / "judge"
     (first, *_) = [e for e in read_events(tmp_path / "run") if e["kind"] == "metrics"]
     assert "probe/unearned" in first and first["reward_std"] > 0
 
