@@ -131,6 +131,22 @@ def test_a_run_that_was_stopped_goes_on_and_ends_at_the_same_weights(run, tmp_pa
     assert record(tmp_path)["spent"] == record(folder)["spent"]
 
 
+def test_a_stop_ends_the_sampling_and_what_was_sampled_is_not_asked_again(run, tmp_path):
+    folder, _ = run
+    stop = threading.Event()
+    stop.set()
+    place = train_star(PRACTICE, BASE, tmp_path, RECIPE, stop=stop)
+    assert weights_id(str(place), None) == weights_id(BASE, None)  # no round has any weights yet
+    assert record(tmp_path)["rounds"] == [] and record(tmp_path)["finished"] is False
+    late = threading.Timer(0.3, stop.set)
+    stop.clear()
+    late.start()
+    train_star(PRACTICE, BASE, tmp_path, RECIPE, stop=stop)
+    again = train_star(PRACTICE, BASE, tmp_path, RECIPE)
+    assert weights_id(str(again), None) == weights_id(str(folder / "model"), None)
+    assert record(tmp_path)["spent"] == record(folder)["spent"]
+
+
 def test_a_finished_run_is_not_made_again(run):
     folder, _ = run
     before = (folder / "round-2" / "model" / "model.safetensors").stat().st_mtime_ns
