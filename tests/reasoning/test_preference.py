@@ -158,3 +158,10 @@ def test_pairs_survive_their_file(tmp_path):
     some = [*PAIRS, replace(pair(1, "a", "b", forced="f"), origin="person")]
     save(some, tmp_path / "pairs.jsonl")
     assert read(tmp_path / "pairs.jsonl") == some
+
+
+def test_an_adapter_switched_off_is_the_reference(tmp_path):
+    recipe = DPORecipe(steps=2, batch=4, lr=1e-2, adapter="lora", decay=0.1)
+    train_dpo(PAIRS, WEAK, tmp_path, recipe)
+    margins = [e["rewards/margins"] for e in read_events(tmp_path) if "rewards/margins" in e]
+    assert margins[0] == pytest.approx(0, abs=1e-5) and margins[1] > 0.01

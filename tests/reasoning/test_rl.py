@@ -209,3 +209,11 @@ def test_a_stop_ends_the_run_after_its_step_with_weights(tmp_path):
 def test_settings_that_cannot_be_are_refused_by_name(settings):
     with pytest.raises(BadInput, match=next(iter(settings))):
         GRPORecipe(**settings)
+
+
+def test_adapters_practise_too_and_are_kept_beside_whole_weights(tmp_path):
+    recipe = GRPORecipe(**{**SHORT, "steps": 1, "max_tokens": 12}, adapter="lora", beta=0.05)
+    place = train_grpo(Practice.of(TASK, reward=earned.sometimes), WEAK, tmp_path, recipe)
+    assert (tmp_path / "adapter" / "adapter_config.json").is_file()
+    model, _, _ = opened(str(place), __import__("transformers").AutoModelForCausalLM, 0)
+    assert not [name for name, _ in model.named_parameters() if "lora" in name]
