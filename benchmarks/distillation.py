@@ -100,7 +100,9 @@ ARMS: dict[str, Arm] = {
 }  # fmt: skip
 
 MORE: dict[str, Arm] = {
-    "on-policy, reverse KL": Arm("on-policy", "teacher", "chain", WATCHED),
+    "on-policy, reverse KL": Arm(
+        "on-policy", "teacher", "chain", {**WATCHED, "divergence": "reverse"}
+    ),
 }
 """Beside the table: settings that were tried and left."""
 
