@@ -67,8 +67,8 @@ def run(argv: list[str]) -> int:
         rows_in(given.files), verdict=given.verdict, ended=not given.cut,
         hinted=not given.no_hinted, solved=between(given.solved, "--solved", float, 0.0, 1.0),
         tokens=between(given.tokens, "--tokens", int, 0, None), distinct=given.distinct,
-        sound=given.sound, novelty=given.novelty, each=given.each, prefer=given.prefer, limit=given.limit,
-        seed=given.seed,
+        sound=given.sound, novelty=given.novelty, each=given.each, prefer=given.prefer,
+        limit=given.limit, seed=given.seed,
     )  # fmt: skip
     print(found)
     rows, made = list(found), {"sources": sources_of(given.files), "selection": found.told()}

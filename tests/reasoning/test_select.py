@@ -59,7 +59,8 @@ def test_lengths_are_kept_between_two_bounds():
 
 def test_a_right_answer_after_a_wrong_step_is_not_sound():
     rows = [row(1, "1+6\n7\n</think>7"), row(2, "1+5\n6\n</think>7"),
-            row(3, "9\n</think>7"), row(4, "3*3\nwait\n1+6\n7\n</think>7"), row(5, "well, hm\n1+6\n7\n</think>7")]  # fmt: skip
+            row(3, "9\n</think>7"), row(4, "3*3\nwait\n1+6\n7\n</think>7"),
+            row(5, "well, hm\n1+6\n7\n</think>7")]  # fmt: skip
     assert ids(select(rows, sound=True)) == ["r1", "r4", "r5"]
     assert flaw(rows[1], TASK) == "1+5: 1+5 does not follow from 1+2*3"
     own = [row(1, "1+6\n7\n</think>7", task="of mine")]
