@@ -1,7 +1,7 @@
 """A hash of the code that objects run: what tells whether a parsed row is still what would be made.
 
-It covers the source of the objects' classes, of the modules that hold them and of all modules of
-the same packages that these import, and the versions of the other packages.
+It covers the source of the objects' classes and functions, of the modules that hold them and of all
+modules of the same packages that these import, and the versions of the other packages.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import fields, is_dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import blake2b
 from importlib import metadata
 from pathlib import Path
+from types import FunctionType, MethodType
 from typing import Any
 
 _LOADED = time.time()
@@ -24,12 +25,13 @@ _LOADED = time.time()
 def code_of(objects: Iterable[Any]) -> str | None:
     """The hash of what the objects, and the objects in their settings, run.
 
-    None where it cannot be told: a class without source, or a file that was edited after this
-    process had begun, so that what is loaded may be the older text.
+    None where it cannot be told: a class or function without source, or a file that was edited
+    after this process had begun, so that what is loaded may be the older text.
     """
     made = blake2b(digest_size=12)
     files: dict[Path, str] = {}
-    for kind in sorted({k for thing in objects for k in kinds(thing)}, key=_named):
+    found = [each for thing in objects for each in _inside(thing, set())]
+    for kind in sorted({k for k in found if not isinstance(k, str)}, key=_named):
         try:
             made.update(f"{_named(kind)}\n{inspect.getsource(kind)}\n".encode())
         except (OSError, TypeError):
@@ -38,6 +40,8 @@ def code_of(objects: Iterable[Any]) -> str | None:
         file = getattr(module, "__file__", None)
         if file is not None and kind.__module__ != "__main__":
             reach(kind.__module__, Path(file), files)
+    for state in sorted({text for text in found if isinstance(text, str)}):
+        made.update(f"{state}\n".encode("utf-8", "surrogatepass"))
     others: set[str] = set()
     for path, name in sorted(files.items(), key=lambda item: item[1]):
         stat = path.stat()
@@ -51,26 +55,69 @@ def code_of(objects: Iterable[Any]) -> str | None:
     return made.hexdigest()
 
 
-def kinds(thing: Any, seen: set[int] | None = None) -> Iterator[type]:
+def kinds(thing: Any) -> Iterator[type | FunctionType]:
     """The classes of an object and of the objects in its settings, with the classes that they
-    derive from; built-in ones are left out."""
-    seen = set() if seen is None else seen
+    derive from, and the functions among them; built-in ones are left out."""
+    return (each for each in _inside(thing, set()) if not isinstance(each, str))
+
+
+def _inside(thing: Any, seen: set[int]) -> Iterator[type | FunctionType | str]:
+    """`kinds`, and a text for each plain value that an object without fields holds: fields are
+    told with the settings, what else an object remembers is not."""
     if id(thing) in seen or isinstance(thing, (str, bytes, int, float)) or thing is None:
         return
     seen.add(id(thing))
+    if isinstance(thing, dict):
+        thing = list(thing.values())
+    elif isinstance(thing, partial):
+        yield repr([a for a in (*thing.args, *thing.keywords.items()) if _is_plain(a)])
+        thing = [thing.func, *thing.args, *thing.keywords.values()]
+    elif isinstance(thing, MethodType):
+        thing = [thing.__func__, thing.__self__]
     if isinstance(thing, (list, tuple, set, frozenset)):
         for item in thing:
-            yield from kinds(item, seen)
+            yield from _inside(item, seen)
         return
-    if isinstance(thing, dict):
-        yield from kinds(list(thing.values()), seen)
+    if isinstance(thing, FunctionType):
+        if _foreign(thing):
+            return
+        yield thing
+        cells = [*(thing.__defaults__ or ()), *(c.cell_contents for c in thing.__closure__ or ())]
+        yield f"{_named(thing)} {[c for c in cells if _is_plain(c)]!r}"
+        yield from _inside(cells, seen)
         return
-    foreign = sys.stdlib_module_names - {"__main__"}
-    yield from (k for k in type(thing).__mro__ if k.__module__.partition(".")[0] not in foreign)
+    yield from (k for k in type(thing).__mro__ if not _foreign(k))
     if is_dataclass(thing):
         for field in fields(thing):
             if field.name != "problems":
-                yield from kinds(getattr(thing, field.name), seen)
+                yield from _inside(getattr(thing, field.name), seen)
+    elif not isinstance(thing, type) and _ours(type(thing)):
+        for name, value in sorted(vars(thing).items()):
+            if _is_plain(value):
+                yield f"{_named(type(thing))}.{name} {value!r}"
+            else:
+                yield from _inside(value, seen)
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, (str, bytes, bool, int, float))
+
+
+def _foreign(kind: type | FunctionType) -> bool:
+    """Of the standard library."""
+    return (kind.__module__ or "").partition(".")[0] in sys.stdlib_module_names - {"__main__"}
+
+
+def _ours(kind: type) -> bool:
+    """Whether an object's own memory is looked into: not that of models, which tell who they are,
+    nor of installed packages' objects."""
+    if callable(getattr(kind, "fingerprint", None)) or _foreign(kind):
+        return False
+    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
+    parts = () if file is None else Path(file).parts
+    return not {"site-packages", "dist-packages"} & set(parts)
 
 
 def models_of(thing: Any) -> list[Any]:
@@ -157,5 +204,5 @@ def _version(name: str) -> str:
     return "unknown"
 
 
-def _named(kind: type) -> str:
+def _named(kind: type | FunctionType) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"

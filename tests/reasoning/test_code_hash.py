@@ -3,6 +3,7 @@ import os
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
@@ -103,3 +104,31 @@ def test_the_objects_in_settings_count_problems_do_not():
     thing = Outer(Inner(), ({"a": Outer(model)},), problems=(Model(),))
     assert set(kinds(thing)) == {Outer, Inner, Model}
     assert models_of(thing) == [model]
+
+
+def test_a_function_in_the_settings_counts_with_what_it_closes_over(package):
+    def rule(digit):
+        return lambda text: digit in text
+
+    def judged(**texts):
+        package(**texts)
+        return Outer(importlib.import_module("ownjudge.beside").judge)
+
+    seven = "def judge(text):\n    return '7' in text\n"
+    before = code_of([judged(beside=seven)])
+    assert before == code_of([judged(beside=seven)]) is not None
+    assert before != code_of([judged(beside=seven.replace("7", "8"))])
+    assert code_of([Outer(rule("7"))]) == code_of([Outer(rule("7"))])
+    assert code_of([Outer(rule("7"))]) != code_of([Outer(rule("8"))])
+    assert code_of([Outer(partial(rule, digit="7"))]) != code_of([Outer(partial(rule, digit="8"))])
+
+
+def test_what_a_plain_object_holds_counts():
+    class Strict:
+        def __init__(self, least, inner=None):
+            self.least, self.inner = least, inner
+
+    assert code_of([Outer(Strict(1))]) == code_of([Outer(Strict(1))])
+    assert code_of([Outer(Strict(1))]) != code_of([Outer(Strict(2))])
+    assert code_of([Strict(1, Strict(1))]) != code_of([Strict(1, Strict(2))])
+    assert code_of([Strict(1, [2])]) != code_of([Strict(1, [3])])
