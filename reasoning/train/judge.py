@@ -177,16 +177,19 @@ def _ask(process: subprocess.Popen[str], line: str, seconds: float) -> tuple[str
     return (reply if reply.endswith("\n") else ""), late.is_set()
 
 
+def named(thing: Any) -> str:
+    """The name of a function or class; of another object that of its class."""
+    return getattr(thing, "__qualname__", None) or type(thing).__qualname__
+
+
 def _pickled(tasks: Sequence[Task], reward: Callable[..., Any] | None) -> str:
     """Tasks (without their problems) and reward for the judge's process. Raises BadInput for what
     another process could not import."""
     bare = tuple(replace(task, problems=()) for task in tasks)
-    for thing in (*map(type, bare), reward):
-        if getattr(thing, "__module__", None) == "__main__" or "<locals>" in getattr(
-            thing, "__qualname__", ""
-        ):
+    for thing in (*map(type, bare), *(() if reward is None else (reward,))):
+        if thing.__module__ == "__main__" or "<locals>" in named(thing):
             raise BadInput(
-                f"{thing.__qualname__} judges in another process, which cannot import it: put it at"  # type: ignore[union-attr]
+                f"{named(thing)} judges in another process, which cannot import it: put it at"
                 " the top of a module (a file beside the notebook) and import it from there"
             )
     try:

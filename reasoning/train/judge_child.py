@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import os
 import pickle
 import signal
 import sys
+from importlib import import_module
 from typing import Any
 
 
@@ -26,9 +28,12 @@ def judged(tasks: Any, reward: Any, asked: dict[str, Any]) -> dict[str, Any]:
     text, finish = asked["text"], asked["finish"]
     try:
         earned = None if reward is None else reward(task, problem, text, finish)
+        number = None if earned is None else float(earned)
+        if number is not None and not math.isfinite(number):
+            return {"error": f"a reward of {number} is nothing to learn from"}
         right = bool(verifier(task, problem, text, finish))
         return {
-            "reward": None if earned is None else float(earned),
+            "reward": number,
             "right": right,
             "sound": right and bool(sound(task, problem, text, finish)),
             "answer": task.extract(text) if finish == "eos" else None,
@@ -44,6 +49,7 @@ def main() -> None:
     first = json.loads(sys.stdin.readline())
     sys.path[:] = first["path"]
     try:
+        import_module("reasoning.train.rewards")  # now, not in the first trace's time
         tasks, reward = pickle.loads(base64.b64decode(first["judges"]))
     except Exception as error:
         reason = f"{type(error).__name__}: {str(error)[:300]}"

@@ -3,6 +3,7 @@ and what a trace earns."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,9 @@ from evaluators.problem import Problem
 from evaluators.tasks.base import Dialect, Task
 from reasoning.core import Prompt, SeedPath
 from reasoning.data.rows import digest, question
+from reasoning.describe import describe
 from reasoning.prompts import PromptStyle, build
+from reasoning.train.judge import named
 from reasoning.train.rewards import LEARNED, REWARDS, Reward
 
 CHAIN = PromptStyle()
@@ -119,7 +122,13 @@ class Practice:
         if isinstance(self.reward, str):
             return self.reward
         made: Callable[..., Any] = self.reward
-        return f"{made.__module__}:{getattr(made, '__qualname__', type(made).__qualname__)}"
+        return f"{made.__module__}:{named(made)}{settings_in(made)}"
+
+
+def settings_in(reward: Callable[..., Any]) -> str:
+    """What a reward that is an object is set to; empty for a function."""
+    held = getattr(reward, "__dict__", {})
+    return f" {json.dumps(describe(dict(held)), sort_keys=True)}" if held else ""
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,21 @@ def nasty(task: Task, problem: Problem, text: str, finish: str) -> float:
     return None if "abstain" in text else 1.0  # type: ignore[return-value]
 
 
+def no_number(task: Task, problem: Problem, text: str, finish: str) -> float:
+    """NaN or infinite, as the text asks."""
+    return float(text) if text in ("nan", "inf", "-inf") else 1.0
+
+
+class Flat:
+    """A reward that is an object: the same for every trace."""
+
+    def __init__(self, pays: float) -> None:
+        self.pays = pays
+
+    def __call__(self, task: Task, problem: Problem, text: str, finish: str) -> float:
+        return self.pays
+
+
 def broken(task: Task, problem: Problem, text: str, finish: str) -> float:
     raise RuntimeError("out of order")
 

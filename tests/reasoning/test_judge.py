@@ -48,6 +48,24 @@ def test_a_trace_that_hangs_kills_or_fails_its_judge_has_no_reward_and_the_other
     assert "no verdict" in str(found[4].error) and found[5].error is None
 
 
+def test_a_reward_that_is_no_finite_number_is_none():
+    texts = ["nan", "fine", "inf", "-inf"]
+    with Judge([SUMS], earned.no_number) as judge:
+        found = judge.judge([Asked(0, SUMS.problems[0], text, "eos") for text in texts])
+    assert [one.reward for one in found] == [None, 1.0, None, None]
+    assert "reward of nan" in str(found[0].error) and judge.failed == 3
+
+
+def test_an_object_may_reward_and_one_that_cannot_be_imported_is_named():
+    class Mine(earned.Flat):
+        pass
+
+    with Judge([SUMS], earned.Flat(0.25)) as judge:
+        assert judge.judge([Asked(0, SUMS.problems[0], "1", "eos")])[0].reward == 0.25
+    with pytest.raises(BadInput, match="Mine judges in another process"):
+        Judge([SUMS], Mine(1.0))
+
+
 def test_a_judge_that_fails_on_everything_ends_the_run_with_its_reason():
     with Judge([SUMS], earned.broken) as judge, pytest.raises(JudgeBroken, match="out of order"):
         judge.judge([Asked(0, p, "1", "eos") for p in SUMS.problems])

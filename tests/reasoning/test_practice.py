@@ -38,11 +38,13 @@ def test_the_fingerprint_tells_all_that_decides_a_practice():
         Practice(((SUMS, 2.0), (REACH, 1.0))),
         replace(BOTH, reward="sound"),
         replace(BOTH, reward=earned.length),
+        replace(BOTH, reward=earned.Flat(0.5)),
+        replace(BOTH, reward=earned.Flat(1.0)),
         replace(BOTH, style=PromptStyle(role="terse")),
         Practice(((replace(SUMS, problems=SUMS.problems[1:]), 3.0), (REACH, 1.0))),
     ]
     made = {one.fingerprint() for one in [BOTH, *other]}
-    assert len(made) == 6 and Practice(BOTH.tasks).fingerprint() == BOTH.fingerprint()
+    assert len(made) == 8 and Practice(BOTH.tasks).fingerprint() == BOTH.fingerprint()
 
 
 def test_a_task_or_several_are_a_practice_too():
