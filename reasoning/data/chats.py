@@ -8,7 +8,9 @@ of a question (`prompt`, `question`, `instruction` with `input`, `problem`) and 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -26,13 +28,17 @@ from reasoning.data.rows import Piece, TraceRow, digest, instance_of, question
 
 ROLES = {
     "human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant",
-    "model": "assistant", "system": "system", "developer": "system", "tool": "tool",
+    "model": "assistant", "chatgpt": "assistant", "bot": "assistant", "function_call": "assistant",
+    "system": "system", "developer": "system", "tool": "tool", "function": "tool",
+    "observation": "tool", "tool_response": "tool", "function_response": "tool",
 }  # fmt: skip
 QUESTIONS = ("prompt", "question", "instruction", "problem", "query")
 REPLIES = ("completion", "response", "output", "solution", "answer")
 GOLDS = ("gold", "reference", "ground_truth", "expected_answer", "answer")
-ENDS: dict[str, Finish] = {"stop": "eos", "eos": "eos", "end_turn": "eos", "length": "length",
-                           "max_tokens": "length"}  # fmt: skip
+ENDS: dict[str, Finish] = {"stop": "eos", "eos": "eos", "end_turn": "eos", "tool_calls": "eos",
+                           "length": "length", "max_tokens": "length"}  # fmt: skip
+CALL, END_CALL = "<tool_call>", "</tool_call>"
+"""What stands around a call of a tool, as most chat templates write it."""
 EXAMPLE = '{"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}'
 
 
@@ -137,8 +143,10 @@ def _turns(row: Mapping[str, Any], where: str) -> list[Message]:
     if asked is None or reply is None:
         found = ", ".join(map(repr, row)) or "no fields"
         raise BadInput(f"{where}: no chat; it has {found}, and should be such as {EXAMPLE}")
-    if isinstance(row[asked], list):  # turns in both, as in views
-        both = [*row[asked], *_listed(row[reply], where)]
+    if isinstance(row[asked], list):  # turns in both, as in views, or a text after turns
+        said = row[reply]
+        ends = [{"role": "assistant", "content": said}] if isinstance(said, str) else said
+        both = [*row[asked], *_listed(ends, where)]
         return [_turn(turn, "role", "content", where) for turn in both]
     texts = [row[asked], row[reply]]
     if not all(isinstance(text, str) for text in texts):
@@ -158,17 +166,46 @@ def _listed(turns: Any, where: str) -> Sequence[Any]:
 
 
 def _turn(turn: Any, role: str, content: str, where: str) -> Message:
-    """One turn; reasoning in a field of its own goes before the answer, between tags."""
-    if not isinstance(turn, Mapping) or not isinstance(turn.get(content), str):
+    """One turn; reasoning in a field of its own goes before the answer, between tags, and calls of
+    tools after it, one JSON object each, between tags of their own."""
+    text = _content(turn.get(content)) if isinstance(turn, Mapping) else None
+    calls = turn.get("tool_calls") if isinstance(turn, Mapping) else None
+    if text is None and not calls:
         raise BadInput(f"{where}: a turn needs {role!r} and {content!r}, a text: {turn!r:.80}")
-    who = turn.get(role)
+    who, text = turn.get(role), text or ""
     if who not in ROLES:
         raise BadInput(f"{where}: a turn of {who!r}; known are {', '.join(ROLES)}")
-    text = turn[content]
-    thought = turn.get("reasoning_content") or turn.get("thinking")
+    if calls:
+        text += _calls(calls, where)
+    thought = turn.get("reasoning_content") or turn.get("reasoning") or turn.get("thinking")
     if isinstance(thought, str) and thought.strip():
         text = f"{THINK}\n{thought.strip()}\n{END_THINK}\n{text}"
     return Message(ROLES[who], text)
+
+
+def _content(value: Any) -> str | None:
+    """The text of a turn: a string, or parts that are all text; None for anything else."""
+    if not isinstance(value, list) or not value:
+        return value if isinstance(value, str) else None
+    if not all(isinstance(p, Mapping) and isinstance(p.get("text"), str) for p in value):
+        return None
+    return "".join(part["text"] for part in value)
+
+
+def _calls(calls: Any, where: str) -> str:
+    """Calls of tools as text. Raises BadInput."""
+    made = []
+    for call in calls if isinstance(calls, list) else [calls]:
+        asked = call.get("function", call) if isinstance(call, Mapping) else None
+        if not isinstance(asked, Mapping) or not isinstance(asked.get("name"), str):
+            raise BadInput(f"{where}: a tool call needs the function's name: {call!r:.80}")
+        given = asked.get("arguments", {})
+        if isinstance(given, str):
+            with suppress(ValueError):  # no JSON is kept as the text that the model wrote
+                given = json.loads(given)
+        told = json.dumps({"name": asked["name"], "arguments": given}, ensure_ascii=False)
+        made.append(f"{CALL}\n{told}\n{END_CALL}")
+    return "\n".join(made)
 
 
 def _without_thinking(turn: Message) -> Message:
@@ -207,7 +244,9 @@ def _verdict(
 
 
 def _finish(row: Mapping[str, Any], where: str) -> Finish:
-    told = row.get("finish_reason", "stop")
+    told = row.get("finish_reason")
+    if told is None:
+        return "eos"
     if told not in ENDS:
         raise BadInput(f"{where}: finish_reason {told!r}; known are {', '.join(ENDS)}")
     return ENDS[told]
@@ -220,7 +259,8 @@ def _teacher(row: Mapping[str, Any]) -> dict[str, Any]:
 def _tokens(row: Mapping[str, Any], reply: str) -> int:
     """The reply's tokens where the line tells them, else its words."""
     told = row.get("n_tokens")
-    return told if isinstance(told, int) else len(reply.split())
+    counted = isinstance(told, int) and not isinstance(told, bool) and told >= 0
+    return told if counted else len(reply.split())
 
 
 def _text(value: Any) -> str | None:

@@ -21,6 +21,12 @@ FORMS = {
     "prompt and completion as turns": {"prompt": [USER], "completion": [REPLY]},
     "question and answer": {"question": "6*7?", "answer": "It is 42."},
     "instruction": {"instruction": "6*7?", "input": "", "output": "It is 42."},
+    "content in parts": {"messages": [{"role": "user", "content": [{"type": "text", "text": "6*"},
+                                                                   {"type": "text", "text": "7?"}]},
+                                      {**REPLY, "tool_calls": None}], "finish_reason": None},
+    "turns and a text": {"prompt": [USER], "completion": "It is 42."},
+    "other names of roles": {"conversations": [{"from": "user", "value": "6*7?"},
+                                               {"from": "chatgpt", "value": "It is 42."}]},
 }  # fmt: skip
 
 
@@ -85,12 +91,45 @@ def test_every_turn_can_be_a_trace_and_earlier_reasoning_is_dropped(tmp_path):
     assert "before" not in one.problem["fields"] and "before" in two.problem["fields"]
 
 
+def test_calls_of_tools_are_turns_and_what_tools_say_is_never_the_trace(tmp_path):
+    call = {"id": "a", "type": "function",
+            "function": {"name": "calc", "arguments": '{"what": "6*7"}'}}  # fmt: skip
+    asked = {"role": "assistant", "content": None, "tool_calls": [call]}
+    told = {"role": "tool", "tool_call_id": "a", "content": "42"}
+    place = file(
+        tmp_path, {"messages": [USER, asked, told, REPLY]},
+        {"conversations": [{"from": "human", "value": "6*7?"},
+                           {"from": "function_call", "value": "calc(6*7)"},
+                           {"from": "observation", "value": "42"},
+                           {"from": "gpt", "value": "It is 42."}]},
+    )  # fmt: skip
+    first, second = import_chats(place).rows
+    written = '<tool_call>\n{"name": "calc", "arguments": {"what": "6*7"}}\n</tool_call>'
+    assert [(m.role, m.content) for m in first.messages] == [
+        ("user", "6*7?"), ("assistant", written), ("tool", "42")]  # fmt: skip
+    assert [m.role for m in second.messages] == ["user", "assistant", "tool"]
+    assert first.text == second.text == "It is 42."
+    every = import_chats(place, each_turn=True).rows
+    assert [row.text for row in every] == [written, "It is 42.", "calc(6*7)", "It is 42."]
+    assert all(row.pieces[0].source == "model" for row in every)
+
+
+def test_a_length_that_cannot_be_is_not_taken_over(tmp_path):
+    rows = [{**FORMS["messages"], "n_tokens": told} for told in (7, -5, True)]
+    assert [r.n_tokens for r in import_chats(file(tmp_path, *rows)).rows] == [7, 3, 3]
+
+
 BAD = {
     "no chat": ({"text": "hello"}, "'text'"),
     "no reply": ({"messages": [USER]}, "no assistant's turn"),
     "a question last": ({"messages": [USER, REPLY, USER]}, "the last turn is the user's"),
     "an odd role": ({"messages": [{"role": "oracle", "content": "x"}, REPLY]}, "'oracle'"),
     "no text": ({"messages": [USER, {"role": "assistant", "content": None}]}, "'content'"),
+    "an image": (
+        {"messages": [{"role": "user", "content": [{"type": "image"}]}, REPLY]},
+        "'content'",
+    ),
+    "a nameless call": ({"messages": [USER, {**REPLY, "tool_calls": [{}]}]}, "function's name"),
     "no list": ({"messages": "hello"}, "list of objects"),
     "an odd end": ({**FORMS["messages"], "finish_reason": "error"}, "finish_reason"),
 }
