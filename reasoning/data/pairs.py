@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from evaluators.errors import BadInput
+from evaluators.errors import BadInput, UnknownName
 from reasoning.core import Finish, Message, Prompt, SeedPath
 from reasoning.data.rows import Piece, TraceRow, digest
 from reasoning.data.tokens import Tokens, tokens_of
@@ -119,10 +119,12 @@ def pairs_from(
     `verdict` pairs a row that its verifier passed with one that it did not; `length` pairs, among
     the passed ones, a shorter with a longer. Rows without a verdict and equal texts are left out.
     A row is used again only when every other of its side was used as often. Raises BadInput for
-    `each` below 1.
+    `each` below 1, UnknownName for another `by`.
     """
     if each < 1:
         raise BadInput(f"each must be 1 or more pairs a prompt, not {each}")
+    if by not in ("verdict", "length"):
+        raise UnknownName("way to pair", by, ("verdict", "length"))
     groups: dict[tuple[Any, ...], dict[tuple[str, str], TraceRow]] = defaultdict(dict)
     for row in rows:
         if row.verdict is not None and row.pieces:

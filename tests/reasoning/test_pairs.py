@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from evaluators.errors import BadInput
+from evaluators.errors import BadInput, UnknownName
 from reasoning.data import pairs as kept
 from reasoning.data.pairs import PreferencePair, pair, pairs_from
 from reasoning.data.rows import Piece
@@ -96,3 +96,8 @@ def test_only_the_models_words_are_learned_on_both_sides():
         good.ids[good.prompt : -2]
     )
     assert sum(bad.learn) == len(bad.ids) - bad.prompt
+
+
+def test_another_way_to_pair_is_refused_by_name():
+    with pytest.raises(UnknownName, match="way to pair"):
+        pairs_from([row(1, "7")], by="verdicts")  # type: ignore[arg-type]
