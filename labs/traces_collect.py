@@ -90,6 +90,7 @@ def collected(given: argparse.Namespace) -> Traces:
 
 
 def _solved(given: argparse.Namespace, task: Task, kind: str) -> Traces:
+    from labs.traces_files import written
     from reasoning.data.collect import FILE
     from reasoning.data.rows import save
     from reasoning.data.solver import solver_traces
@@ -97,6 +98,8 @@ def _solved(given: argparse.Namespace, task: Task, kind: str) -> Traces:
     for name in ("strategy", "temperature", "format", "budget"):
         if getattr(given, name) is not None:
             raise BadInput(f"--{name} is for models: a solver writes as its kind says")
-    found = solver_traces(task, kind, given.k or 1, seed=given.seed)
-    save(found, given.out / FILE)
+    if given.trees:
+        raise BadInput("--trees is for search strategies: a solver grows no tree")
+    found = solver_traces(task, kind, 1 if given.k is None else given.k, seed=given.seed)
+    written(save, found, given.out / FILE)
     return found

@@ -4,7 +4,7 @@ they were made (`NAME.made.json`)."""
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +57,16 @@ def write_rows(rows: Sequence[TraceRow], file: Path, made: dict[str, Any]) -> No
         beside(file).write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", "utf-8")
     except OSError as error:
         raise BadInput(f"{file} cannot be written: {error}") from error
+
+
+def written(save: Callable[[Any, Path], None], found: Any, file: Path) -> Path:
+    """The place of what `save` wrote. Raises BadInput where it cannot be written."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        save(found, file)
+    except OSError as error:
+        raise BadInput(f"{file} cannot be written: {error}") from error
+    return file
 
 
 def made_of(file: Path) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
 def run(argv: list[str]) -> int:
     """The command. 1 where there is no pair."""
     given = parser().parse_args(argv)
-    from labs.traces_files import rows_in
+    from labs.traces_files import rows_in, written
     from reasoning.data import pairs
 
     found = pairs.pairs_from(rows_in(given.files), by=given.by, each=given.each, seed=given.seed)
@@ -33,6 +33,5 @@ def run(argv: list[str]) -> int:
     if not found:
         print("no problem has both sides: no file was written")
         return 1
-    pairs.save(found, given.out)
-    print(f"pairs: {given.out}")
+    print(f"pairs: {written(pairs.save, found, given.out)}")
     return 0

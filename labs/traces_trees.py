@@ -32,6 +32,7 @@ def parser() -> argparse.ArgumentParser:
 def run(argv: list[str]) -> int:
     """The command. 1 where nothing was found."""
     given = parser().parse_args(argv)
+    from labs.traces_files import written
     from reasoning.data import pairs, rows
     from reasoning.data.trees import tree_labels, tree_pairs, tree_traces
     from reasoning.train import labels
@@ -50,9 +51,8 @@ def run(argv: list[str]) -> int:
     if not found:
         print("no file was written")
         return 1
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    {"pairs": pairs.save, "traces": rows.save, "labels": labels.save}[given.into](found, given.out)
-    print(f"{given.into}: {given.out}")
+    save = {"pairs": pairs.save, "traces": rows.save, "labels": labels.save}[given.into]
+    print(f"{given.into}: {written(save, found, given.out)}")
     return 0
 
 

@@ -72,14 +72,13 @@ def run(argv: list[str]) -> int:
     """The command."""
     given = parser().parse_args(argv)
     if given.kind == "labels":
-        from labs.traces_files import rows_in, tasks_by_name
+        from labs.traces_files import rows_in, tasks_by_name, written
         from reasoning.data.views import labelled
         from reasoning.train import labels
 
         rows = rows_in(given.files)
         known = labelled(rows, tasks_by_name(rows))
-        labels.save(known, given.out)
-        print(f"{len(known)} labelled traces: {given.out}")
+        print(f"{len(known)} labelled traces: {written(labels.save, known, given.out)}")
         return 0
     from reasoning.data.columns import write
 

@@ -57,6 +57,11 @@ def write(columns: Sequence[Mapping[str, Any]], path: str | Path) -> Path:
                 dataset(columns).save_to_disk(str(draft))
             shutil.rmtree(place, ignore_errors=True)
         os.replace(draft, place)
+    except UnicodeEncodeError as error:
+        raise BadInput(
+            f"{place}: Parquet and datasets hold no half of a surrogate pair, and a text has one"
+            f" ({error.object[error.start : error.end]!a}): write .jsonl, or leave the trace out"
+        ) from error
     except OSError as error:
         raise BadInput(f"{place} cannot be written: {error}") from error
     return place

@@ -95,8 +95,8 @@ class TraceRow:
     @staticmethod
     def from_json(row: Mapping[str, Any]) -> TraceRow:
         """A row from its JSON values. Raises BadInput for values that are no row."""
-        known = {key: value for key, value in row.items() if key != "thinking"}
         try:
+            known = {key: value for key, value in row.items() if key != "thinking"}
             labels = known.get("labels")
             return TraceRow(
                 **{**known,

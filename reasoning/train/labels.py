@@ -163,8 +163,9 @@ def states(rows: Iterable[Labelled], task: Task) -> list[Labelled]:
 
 def save(rows: Sequence[Labelled], path: Path) -> None:
     """One row a line; the file is there when it is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(path.name + ".new")
-    with draft.open("w", encoding="utf-8") as file:
+    with draft.open("w", encoding="utf-8", errors="surrogatepass") as file:
         file.writelines(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows)
     os.replace(draft, path)
 
@@ -172,7 +173,8 @@ def save(rows: Sequence[Labelled], path: Path) -> None:
 def read(path: Path) -> list[Labelled]:
     """What `save` wrote. Raises BadInput for a file that holds something else."""
     try:
-        lines = [json.loads(line) for line in path.read_text("utf-8").split("\n") if line]
+        text = path.read_text("utf-8", "surrogatepass")
+        lines = [json.loads(line) for line in text.split("\n") if line]
         return [
             Labelled(**{**r, "pieces": tuple(r["pieces"]), "labels": tuple(r["labels"])})
             for r in lines

@@ -188,3 +188,47 @@ def test_the_help_lists_every_work(capsys):
     assert main(["traces", "--help"]) == 0
     said = capsys.readouterr().out
     assert all(f"  {name} " in said for name in WORKS)
+
+
+@pytest.mark.parametrize("line", ["[1]", "null", "7", '"text"'])
+def test_a_line_that_is_no_object_is_named(tmp_path, capsys, line):
+    (tmp_path / "rows.jsonl").write_text(line + "\n")
+    assert main(["traces", "stats", str(tmp_path / "rows.jsonl")]) == 2
+    assert "line 1 of" in capsys.readouterr().err
+
+
+def test_a_place_that_cannot_be_written_is_told_in_one_line(mixed, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    out, given = ["--out", str(tmp_path / "file" / "x.jsonl")], str(mixed)
+    solver = ["collect", "--task", TASK, "--problems", "2", "--model", "solver"]
+    for command in (["select", given], ["pairs", given], ["view", given, "--as", "labels"],
+                    ["view", given], solver):  # fmt: skip
+        assert main(["traces", *command, *out]) == 2, command
+        assert "cannot be written" in capsys.readouterr().err
+
+
+def test_a_solver_takes_no_k_of_0_and_no_trees(tmp_path, capsys):
+    solver = ["traces", "collect", "--task", TASK, "--problems", "2", "--model", "solver"]
+    for more, says in ((["--k", "0"], "k must be 1 or more"), (["--trees"], "grows no tree")):
+        assert main([*solver, "--out", str(tmp_path / "run"), *more]) == 2
+        assert says in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_half_a_surrogate_pair_goes_through_jsonl_and_is_named_by_parquet(tmp_path, capsys):
+    turns = [{"role": "user", "content": "a\ud800"}, {"role": "assistant", "content": "b\udc00"}]
+    (tmp_path / "chats.jsonl").write_text(json.dumps({"messages": turns}))
+    file = str(tmp_path / "rows.jsonl")
+    assert main(["traces", "import", str(tmp_path / "chats.jsonl"), "--out", file]) == 0
+    for kind in ("messages", "rows"):
+        view = ["traces", "view", file, "--as", kind, "--out"]
+        assert main([*view, str(tmp_path / "view.jsonl")]) == 0
+        (row,) = read(tmp_path / "view.jsonl")
+        assert row["messages"][0]["content"] == "a\ud800"
+        for place in ("view.parquet", "folder"):
+            assert main([*view, str(tmp_path / place)]) == 2
+            assert "surrogate" in capsys.readouterr().err
+            assert not (tmp_path / place).exists()
+    known = [labels.Labelled("sums", "p", ("a\ud800", "b\udc00"), (None, 1.0))]
+    labels.save(known, tmp_path / "new" / "labels.jsonl")
+    assert labels.read(tmp_path / "new" / "labels.jsonl") == known
