@@ -259,8 +259,9 @@ def _teacher(row: Mapping[str, Any]) -> dict[str, Any]:
 def _tokens(row: Mapping[str, Any], reply: str) -> int:
     """The reply's tokens where the line tells them, else its words."""
     told = row.get("n_tokens")
-    counted = isinstance(told, int) and not isinstance(told, bool) and told >= 0
-    return told if counted else len(reply.split())
+    if isinstance(told, int) and not isinstance(told, bool) and told >= 0:
+        return told
+    return len(reply.split())
 
 
 def _text(value: Any) -> str | None:
