@@ -156,7 +156,7 @@ def _plain(kind: type, optional: bool) -> Callable[[str], Any]:
             return None
         if kind is int:
             value = float(text)
-            if value != int(value):
+            if not value.is_integer():
                 raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
             return int(value)
         return kind(text)

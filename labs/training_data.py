@@ -46,9 +46,11 @@ class Source:
     )
     samples: int = _setting(4, "traces written of each problem")
     keep: Literal["correct", "all"] = _setting(
-        "correct", "which traces are kept: those that the verifier passed, or all"
+        "correct",
+        "which traces are learned: those that the verifier passed, or all (of a file,"
+        " correct keeps those without a verdict too)",
     )
-    most: int = _setting(4, "most traces or pairs kept of one problem")
+    most: int = _setting(4, "most traces (of --task) or pairs kept of one problem")
     format: Literal["chain", "direct"] = _setting(
         "chain", "how a question is asked: for a chain of thought, or for the answer alone"
     )
@@ -148,9 +150,15 @@ def gather(
         known = rows.read(kept)
     else:
         known, cost = _raw(source, folder, dialect)
-        if not source.data and source.keep == "correct":
-            known = [row for row in known if row.correct]
+        if source.data and not known:
+            raise BadInput(f"{_about(source)} holds no trace: collect some (reasonlab traces)")
+        if source.keep == "correct":
+            known = _right(known, bool(source.data))
         known = known if source.data else _at_most(known, source.most)
+        if not known and source.data:
+            raise BadInput(
+                f"the verifier passed no trace of {_about(source)}: collect more, or --keep all"
+            )
         if not known:
             raise BadInput(
                 f"no trace was kept of {_about(source)}: take easier problems, more samples a"
@@ -236,6 +244,19 @@ def _told(task: str, made: Traces) -> Traces:
         first = next(iter(made.errors.items()))
         print(f"{task}: {len(made.errors)} problems failed, as {first[0]}: {first[1]}")
     return made
+
+
+def _right(rows: Sequence[TraceRow], unjudged: bool) -> list[TraceRow]:
+    """The traces that the verifier passed, and those that it did not judge where `unjudged`; says
+    how many of a file are left out."""
+    kept = [
+        row for row in rows
+        if row.correct or (unjudged and (row.verdict or {}).get("passed") is None)
+    ]  # fmt: skip
+    if unjudged and len(kept) < len(rows):
+        print(f"{len(rows) - len(kept):,} of {len(rows):,} traces are wrong and left out"
+              " (--keep all learns them too)")  # fmt: skip
+    return kept
 
 
 def _at_most(rows: Sequence[TraceRow], most: int) -> list[TraceRow]:

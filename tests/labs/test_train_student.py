@@ -184,6 +184,29 @@ def test_traces_are_written_kept_and_read_again(tmp_path):
     assert from_file.hash == first.hash
 
 
+def test_wrong_traces_of_a_file_are_left_out_and_said(tmp_path, capsys):
+    from dataclasses import replace
+
+    from reasoning.data import rows
+
+    source = Source(task=("expressions(ops=2)",), problems=3, samples=1)
+    right, wrong, unjudged = gather(source, "rows", tmp_path / "a").data
+    wrong = replace(wrong, verdict={**wrong.verdict, "passed": False})
+    unjudged = replace(unjudged, verdict=None)
+    file = str(tmp_path / "mixed.jsonl")
+    rows.save([right, wrong, unjudged], Path(file))
+    kept = gather(Source(data=(file,)), "rows", tmp_path / "b").data
+    assert [row.id for row in kept] == [right.id, unjudged.id]
+    assert "1 of 3 traces are wrong and left out" in capsys.readouterr().out
+    assert gather(Source(data=(file,), keep="all"), "rows", tmp_path / "c").rows == 3
+    rows.save([wrong], Path(file))
+    with pytest.raises(BadInput, match="the verifier passed no trace of mixed"):
+        gather(Source(data=(file,)), "rows", tmp_path / "d")
+    rows.save([], Path(file))
+    with pytest.raises(BadInput, match="holds no trace"):
+        gather(Source(data=(file,)), "rows", tmp_path / "e")
+
+
 def test_traces_of_a_model_are_verified_and_what_it_spent_is_told(tmp_path):
     source = Source(task=("expressions(ops=2)",), problems=4, writer="tiny", samples=2)
     got = gather(source, "rows", tmp_path)
