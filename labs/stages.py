@@ -22,6 +22,8 @@ PREFIX = "stage:"
 """What a setting begins with that names the result of an earlier stage."""
 
 _OWN = ("name", "method", "policy")
+_LAST = (REWARD, "quantise")
+"""Methods whose weights are no policy, or are packed: nothing is trained from them."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +68,14 @@ def _stage(
     table: Mapping[str, Any], number: int, path: Path, policy: str, seed: int | None,
     before: list[Stage],
 ) -> Stage:  # fmt: skip
+    if not isinstance(table, dict):
+        raise BadInput(f"{path}, stage {number} is no table: write [[stage]] above its settings")
     where = f"{path}, stage {table.get('name', number)}"
     for key in ("name", "method"):
         if not isinstance(table.get(key), str):
             raise BadInput(f"{where} needs {key}, a text")
+    if not isinstance(table.get("policy", policy), str):
+        raise BadInput(f"{where} needs policy, a text")
     name = table["name"]
     if not re.fullmatch(r"[a-z0-9][\w.-]*", name) or name in [one.name for one in before]:
         raise BadInput(f"{where}: a name is letters, digits and -, and is there once, not {name!r}")
@@ -88,6 +94,10 @@ def _stage(
         earlier = [one.name for one in before]
         if value.startswith(PREFIX) and value.removeprefix(PREFIX) not in earlier:
             raise UnknownName(f"earlier stage in {where}", value.removeprefix(PREFIX), earlier)
+    start = {PREFIX + one.name: one.method for one in before}.get(stage.policy)
+    if start in _LAST:
+        raise BadInput(f"{where} starts from what {start} makes, which is not trained further: name"
+                       " another policy")  # fmt: skip
     stage.recipe()
     return stage
 

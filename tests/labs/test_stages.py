@@ -158,6 +158,10 @@ def test_files_of_data_stand_beside_the_chain(tmp_path):
         (stage_of("a", lr=-1), "lr must be above 0"),
         (stage_of("a", policy="stage:b") + stage_of("b"), "earlier stage .*'b'"),
         (stage_of("a") + stage_of("b", reward="stage:c"), "earlier stage .*'c'"),
+        (stage_of("a", "quantise") + stage_of("b"), "stage b starts from what quantise makes"),
+        (stage_of("a", "reward") + stage_of("b", policy="stage:a"), "from what reward makes"),
+        ("stage = [1]", "stage 1 is no table"),
+        ("policy = 3\n" + stage_of("a"), "needs policy, a text"),
     ],
 )
 def test_what_is_wrong_with_a_chain_is_told_before_anything_runs(text, told, tmp_path):
