@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Look:
-    """What the model says of each token of each trace, (rows, length): its log-probability, the
-    value of the state before it, the entropy there."""
+    """What the model says of each token of each trace, (rows, length): its log-probability at the
+    temperature of sampling, the value of the state before it, the entropy there."""
 
     logp: torch.Tensor
     value: torch.Tensor
@@ -26,10 +26,11 @@ class Look:
 
 
 class Learner:
-    """A policy with a value head on its last hidden state, its start, and its optimiser."""
+    """A policy with a value head on its last hidden state, its start, and its optimiser. Without
+    dropout, so that the ratio of a token that no step has changed is 1."""
 
     def __init__(self, model: Any, start: Any, recipe: PPORecipe, steps: int, spent: Spent) -> None:
-        self.model, self.start, self.recipe, self.spent = model.train(), start, recipe, spent
+        self.model, self.start, self.recipe, self.spent = model.eval(), start, recipe, spent
         self.head = torch.nn.Linear(model.config.hidden_size, 1, device=model.device)
         torch.nn.init.zeros_(self.head.weight)
         torch.nn.init.zeros_(self.head.bias)
@@ -59,7 +60,7 @@ class Learner:
         """Log-probability, value and entropy of each token, padded to `length`."""
         with torch.autocast(model.device.type, torch.bfloat16, enabled=self.half):
             logits, hidden = batch.at_traces(model)
-        told = torch.log_softmax(logits.float(), dim=-1)
+        told = torch.log_softmax(logits.float() / self.recipe.temperature, dim=-1)
         logp = told.gather(-1, batch.targets[..., None])[..., 0]
         value, entropy = self.head(hidden.float())[..., 0], -(told.exp() * told).sum(-1)
         wide = (0, length - logp.size(1))

@@ -91,6 +91,24 @@ def test_a_batch_counts_prompts_and_traces_and_no_padding():
     assert sum(piece.tokens for piece in pieces) == made.tokens
 
 
+def test_a_trace_is_as_likely_as_it_was_at_the_temperature_of_sampling():
+    one, batch = learner(PPORecipe(temperature=2.0)), batched(PROMPTS, TRACES)
+    with torch.no_grad():
+        logits = one.model(torch.tensor([[7, 8, 9, 10, 2, 1]])).logits[0]
+        logp = one.look(batch).logp
+    want = (logits[3:5] / 2).log_softmax(-1)[[0, 1], [2, 1]]
+    torch.testing.assert_close(logp[1, :2], want, rtol=1e-4, atol=1e-5)
+
+
+def test_dropout_in_a_model_does_not_move_the_ratio():
+    one = learner(PPORecipe())
+    one.model.model.layers[0].mlp.register_forward_hook(
+        lambda layer, _, out: torch.nn.functional.dropout(out, 0.5, layer.training)
+    )
+    batch = batched(PROMPTS, TRACES)
+    assert torch.equal(one.look(batch).logp, one.look(batch).logp)
+
+
 def play(one: Learner, rounds: int, reward) -> list[float]:
     """Rounds of a game: after a prompt of one token, three tokens are drawn and rewarded."""
     chances = []
