@@ -25,6 +25,7 @@ No lower bound is below 0, for a divergence is not.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import torch
@@ -100,6 +101,16 @@ def fidelity(kind: Divergence, known: Known, student: Tensor, beta: float = 0.5)
         kind, known.ids.shape[-1], len(near), outside, value,
         value + float(low.mean()), value + float(high.mean()),
     )  # fmt: skip
+
+
+def pooled(parts: Sequence[Fidelity]) -> Fidelity:
+    """The same over the positions of all parts together; they are of one divergence and k."""
+    count = sum(part.positions for part in parts)
+    means = {
+        name: sum(part.positions * getattr(part, name) for part in parts) / count
+        for name in ("outside", "grouped", "low", "high")
+    }
+    return Fidelity(parts[0].kind, parts[0].top_k, count, **means)
 
 
 def _log(value: float) -> float:

@@ -22,7 +22,7 @@ from reasoning.data.rows import TraceRow, fingerprint
 from reasoning.models.weights import quiet, weights_id
 from reasoning.train.adapter import prepared, whole
 from reasoning.train.divergence import DIVERGENCES, Divergence, softened
-from reasoning.train.fidelity import Fidelity, fidelity
+from reasoning.train.fidelity import Fidelity, fidelity, pooled
 from reasoning.train.matcher import Collator, Numbered, matcher, tokens_in
 from reasoning.train.methods import policy_folder, trained
 from reasoning.train.recipe import Recipe
@@ -172,12 +172,13 @@ def probe(
 ) -> Fidelity:
     """The student's divergence on the first traces, and between which numbers the one by the whole
     vocabulary lies."""
-    rows = range(min(PROBED, len(data)))
-    with torch.inference_mode():
-        student = softened(
-            read_logits(model, [tokens_in(data[i]) for i in rows]), recipe.temperature
-        )
-    return fidelity(recipe.divergence, cache.of(rows), student.cpu(), recipe.beta)
+    model.eval()
+    found = []
+    for i in range(min(PROBED, len(data))):  # one by one: a real vocabulary is wide
+        with torch.inference_mode():
+            student = softened(read_logits(model, [tokens_in(data[i])]), recipe.temperature)
+        found.append(fidelity(recipe.divergence, cache.of([i]), student.cpu(), recipe.beta))
+    return pooled(found)
 
 
 def teacher_folder(name: str) -> str:

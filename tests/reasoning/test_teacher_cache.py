@@ -16,7 +16,7 @@ from reasoning.data.tokens import Tokens, tokenised
 from reasoning.models import embedded_folder
 from reasoning.train import teacher_cache as module
 from reasoning.train.divergence import divergence, grouped, softened
-from reasoning.train.fidelity import _linear, fidelity, lost
+from reasoning.train.fidelity import _linear, fidelity, lost, pooled
 from reasoning.train.run import opened
 from reasoning.train.teacher_cache import known, read_logits, teacher_cache
 
@@ -56,6 +56,18 @@ def held(kind: str, teacher: torch.Tensor, student: torch.Tensor, k: int, beta: 
     told = fidelity(kind, kept, q, beta)
     assert told.low - 1e-4 <= float(divergence(kind, p, q, beta).mean()) <= told.high + 1e-4
     return float((high - low).mean())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_bounds_pooled_over_parts_are_those_of_the_whole(taught, kind):
+    _, teacher, student = taught
+    teacher, q = teacher[:60], softened(student[:60], 1.0)
+    parts = [
+        fidelity(kind, known(teacher[part], 4), q[part])
+        for part in (slice(0, 7), slice(7, 60))
+    ]  # fmt: skip
+    told, want = pooled(parts).told(), fidelity(kind, known(teacher, 4), q).told()
+    assert told.pop("kind") == want.pop("kind") and told == pytest.approx(want, rel=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
