@@ -57,6 +57,7 @@ class DPORecipe(Recipe):
         super().__post_init__()
         for name, ok, want in (
             ("beta", self.beta > 0, "above 0"),
+            ("dropout", not self.dropout, "0: it would change what is compared with the start"),
             (
                 "loss",
                 self.loss in ("sigmoid", "hinge", "ipo", "robust"),

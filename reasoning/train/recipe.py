@@ -62,6 +62,7 @@ class Recipe:
             ("rank", self.rank >= 1, "1 or more"),
             ("alpha", self.alpha > 0, "above 0"),
             ("dropout", 0 <= self.dropout < 1, "in [0, 1)"),
+            ("dropout", not self.dropout or self.adapter != "none", "0 without an adapter"),
             ("precision", self.precision in ("auto", "float32", "bfloat16"),
              "auto, float32 or bfloat16"),
             ("save_every", self.save_every >= 1, "1 or more"),

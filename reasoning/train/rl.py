@@ -70,6 +70,7 @@ class PracticeRecipe(Recipe):
             ("clip_ratio", 0 < self.clip_ratio < 1, "in (0, 1)"),
             ("iterations", self.iterations >= 1, "1 or more"),
             ("judge_seconds", self.judge_seconds > 0, "above 0"),
+            ("dropout", not self.dropout, "0: it would change the ratios that are clipped"),
             ("probe_every", self.probe_every >= 0, "0 or more"),
         ):
             if not ok:
@@ -80,7 +81,8 @@ class PracticeRecipe(Recipe):
 class GRPORecipe(PracticeRecipe):
     """GRPO. The advantage of a trace is its reward less its group's mean, divided by the spread of
     the group or of the whole batch, or by nothing, as `scale` says (`none`: Liu et al. 2025,
-    "Dr. GRPO")."""
+    "Dr. GRPO"). The loss is the mean over all tokens of a step, not over traces (Yu et al. 2025,
+    "DAPO", section 3.3)."""
 
     scale: Literal["group", "batch", "none"] = "group"
 

@@ -87,7 +87,7 @@ class PlainSampler:
             made = model.generate(
                 input_ids=ids.to(model.device), attention_mask=mask.to(model.device),
                 do_sample=True, temperature=sampling.temperature, top_k=0, top_p=1.0,
-                max_new_tokens=sampling.max_tokens, pad_token_id=self._pad,
+                repetition_penalty=1.0, max_new_tokens=sampling.max_tokens, pad_token_id=self._pad,
                 eos_token_id=self._ends,
             )[:, width:].tolist()  # fmt: skip
         model.train(was)

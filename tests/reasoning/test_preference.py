@@ -143,6 +143,12 @@ def test_no_pairs_and_pairs_too_long_are_refused(encoder):
         examples(PAIRS, encoder, 4)
 
 
+def test_dropout_that_would_not_be_done_is_refused():
+    for settings in ({"dropout": 0.1}, {"dropout": 0.1, "adapter": "lora"}):
+        with pytest.raises(BadInput, match="dropout must be 0"):
+            DPORecipe(**settings)  # type: ignore[arg-type]
+
+
 def test_flipped_preferences_are_for_the_robust_loss():
     assert DPORecipe(loss="robust", flipped=0.2).flipped == 0.2
     with pytest.raises(BadInput, match="flipped"):

@@ -152,6 +152,20 @@ def test_the_plain_sampler_ends_at_the_end_of_sequence_and_repeats(policy):
     assert all(words.eos_token_id not in ids[:-1] for ids in drawn)
 
 
+def test_the_plain_sampler_draws_from_the_model_itself_whatever_its_config_prefers(policy):
+    model, words, encoder = policy
+    prompts = [encoder.plain("1 2 3=6<think>")] * 4
+    path = SeedPath(0, ("plain",))
+    with PlainSampler(model, words) as sampler:
+        want = sampler.draw(model, prompts, Sampling(25), path)
+        before = model.generation_config.repetition_penalty
+        model.generation_config.repetition_penalty = 5.0  # as chat models come with 1.1
+        try:
+            assert sampler.draw(model, prompts, Sampling(25), path) == want
+        finally:
+            model.generation_config.repetition_penalty = before
+
+
 def test_a_run_records_what_was_practised_judged_probed_and_spent(tmp_path):
     practice = Practice(((TASK, 2.0),), reward="sound")
     place = train_grpo(practice, WEAK, tmp_path, GRPORecipe(**SHORT, probe_every=1))
@@ -203,7 +217,14 @@ def test_a_stop_ends_the_run_after_its_step_with_weights(tmp_path):
 
 @pytest.mark.parametrize(
     "settings",
-    [{"samples": 1}, {"temperature": 0.0}, {"beta": -1.0}, {"scale": "row"}, {"clip_ratio": 1.5}],
+    [
+        {"samples": 1},
+        {"temperature": 0.0},
+        {"beta": -1.0},
+        {"scale": "row"},
+        {"clip_ratio": 1.5},
+        {"dropout": 0.1, "adapter": "lora"},
+    ],
     ids=lambda settings: next(iter(settings)),
 )
 def test_settings_that_cannot_be_are_refused_by_name(settings):
