@@ -188,6 +188,7 @@ def go_on(
         full = spent is not None and cap is not None and spent.flops >= cap
         if full or state["global_step"] >= trainer.args.max_steps:
             trainer._load_from_checkpoint(place)
+            trainer.state.global_step = state["global_step"]  # or the run seems not to have ended
             return
     trainer.train(resume_from_checkpoint=place)
 

@@ -99,6 +99,14 @@ def test_a_stopped_run_goes_on_to_the_same_weights(policy, tmp_path):
     assert same(whole, train_sft(ROWS, policy, tmp_path / "b", recipe, kill))  # no further step
 
 
+def test_a_run_killed_after_its_last_step_is_finished_by_the_same_call(policy, tmp_path):
+    place = train_sft(ROWS, policy, tmp_path, SMALL)
+    whole = json.loads((place / "training.json").read_text())
+    (place / "training.json").unlink()  # as if it was killed while the weights were written
+    again = json.loads((train_sft(ROWS, policy, tmp_path, SMALL) / "training.json").read_text())
+    assert again["finished"] and again["spent"] == whole["spent"]
+
+
 def test_stop_keeps_a_checkpoint_and_the_same_call_goes_on(policy, tmp_path):
     asked = threading.Event()
     asked.set()
