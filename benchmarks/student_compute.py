@@ -5,10 +5,10 @@ tiny-student learns from chains of `tiny` on two tasks mixed (those that the ver
 both answer the same fresh test problems: greedily, by vote, and by best-of-N with a verifier (on
 countdown it only checks; on expressions it knows the answer and is an oracle). FLOPs count the
 prompt and what was generated; making the student counts its training and the teacher's traces, not
-the pretraining of either. Prints tables and break-even points, draws student_compute.png. An
+the pretraining of either. Prints tables and break-even points, draws student_compute_TASK.png. An
 interrupted command goes on where it stopped.
 
-    python benchmarks/student_compute.py [--tflops 1.1] [--test 100] [--out FOLDER]
+    python benchmarks/student_compute.py [--tflops 2.4] [--test 100] [--out FOLDER]
 """
 
 from __future__ import annotations
@@ -67,20 +67,20 @@ def distilled(out: Path, tflops: float) -> tuple[str, Cost]:
     return f"hf:{place}", cost_of(str(place)) + Cost(teacher=spent)
 
 
-def cheapest(report: StudentReport, task: str) -> Table:
-    """The student's ways by what one answer costs, beside the bigger model's greedy answer; and
-    where they are at least as accurate, after how many questions its making is paid."""
-    points = report.points()
-    [bigger] = [p for p in points if (p.task, p.student, p.arm) == (task, "tiny", "greedy")
-                and p.budget == str(BUDGETS[-1])]  # fmt: skip
+def beside(report: StudentReport, task: str, arm: str, budget: int) -> Table:
+    """The student's ways by what one answer costs, beside one way of the bigger model whose judge
+    knew the same; and where they are at least as accurate, after how many questions its making is
+    paid."""
+    points = [point for point in report.points() if point.task == task]
+    [bigger] = [p for p in points if (p.student, p.arm, p.budget) == ("tiny", arm, str(budget))]
     rows = [told(report, task, bigger, bigger)]
     for point in sorted(points, key=lambda p: p.flops):
         again = point.arm == "greedy" and point.budget != str(BUDGETS[0])  # the same at every cap
-        if (point.task, point.student) == (task, "student") and not again:
+        if point.student == "student" and point.knows == bigger.knows and not again:
             rows.append(told(report, task, point, bigger))
     head = ("who", "how", "budget", "accuracy", "95 % interval", "MFLOP an answer",
             "paid for after questions")  # fmt: skip
-    return Table(head, rows, f"{task}: the student's ways beside the bigger model's greedy answer")
+    return Table(head, rows, f"{task}: the student beside the bigger model's {arm}")
 
 
 def told(report: StudentReport, task: str, point: Point, bigger: Point) -> tuple[str, ...]:
@@ -97,7 +97,7 @@ def told(report: StudentReport, task: str, point: Point, bigger: Point) -> tuple
 def main() -> None:
     """Distil, measure, print, draw."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tflops", type=float, default=1.1, help="of the student's training")
+    parser.add_argument("--tflops", type=float, default=2.4, help="of the student's training")
     parser.add_argument("--test", type=int, default=100, help="test problems of each task")
     parser.add_argument("--out", type=Path, default=Path("runs/student-compute"))
     parser.add_argument("--png", type=Path, default=Path(__file__).with_suffix(".png"))
@@ -113,9 +113,10 @@ def main() -> None:
     )  # fmt: skip
     print(report)
     for task in report.tasks:
-        print(f"\n{cheapest(report, task)}")
-    first = report.tasks[0]
-    compute_chart(report, first, questions=QUESTIONS).savefig(chosen.png, dpi=110)
+        print(f"\n{beside(report, task, 'greedy', BUDGETS[0])}")
+        print(f"\n{beside(report, task, 'best-of-n', BUDGETS[0])}")
+        place = chosen.png.with_stem(f"{chosen.png.stem}_{task.split()[0]}")
+        compute_chart(report, task, questions=QUESTIONS).savefig(place, dpi=110)
     (chosen.out / "student_compute.json").write_text(
         json.dumps(report.to_json(), indent=1) + "\n", "utf-8"
     )
