@@ -163,7 +163,7 @@ def draw(report: StudentReport, spent: Mapping[str, float], lines: Mapping[str, 
     """Accuracy against the FLOPs spent on training, one panel a task."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(12, 4.6), layout="constrained")
+    figure = Figure(figsize=(12, 5.2), layout="constrained")
     panels = figure.subplots(1, len(report.tasks), sharey=True)
     for axes, task in zip(panels, report.tasks, strict=True):
         for at, (name, students) in enumerate(lines.items()):
@@ -181,7 +181,7 @@ def draw(report: StudentReport, spent: Mapping[str, float], lines: Mapping[str, 
         axes.set(title=task, xlabel="TFLOP of sampling, searching and training", ylim=(-0.02, 1.02))
         axes.grid(alpha=0.3)
     panels[0].set_ylabel("accuracy, 95 % interval")
-    panels[0].legend(fontsize=8)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     figure.savefig(path, dpi=120)
 
 
