@@ -5,8 +5,6 @@ It knows no search: whatever has `prompt` and `nodes` with the fields of Branch 
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any, Literal
 from evaluators.errors import BadInput
 from evaluators.problem import Problem
 from reasoning.core import Message, Source
+from reasoning.data.lines import read_lines, save_lines
 
 
 @dataclass(frozen=True)
@@ -139,27 +138,12 @@ def taken(
 
 def save(trees: Sequence[TraceTree], path: Path) -> None:
     """One tree a line; the file is there when it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(path.name + ".new")
-    with draft.open("w", encoding="utf-8", errors="surrogatepass") as file:
-        file.writelines(json.dumps(t.to_json(), ensure_ascii=False) + "\n" for t in trees)
-    os.replace(draft, path)
+    save_lines((t.to_json() for t in trees), path)
 
 
 def read(path: Path) -> list[TraceTree]:
     """What `save` wrote. Raises BadInput naming the line that cannot be read."""
-    try:
-        lines = path.read_text("utf-8", "surrogatepass").split("\n")
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error}") from error
-    found = []
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            try:
-                found.append(TraceTree.from_json(json.loads(line)))
-            except (ValueError, BadInput) as error:
-                raise BadInput(f"line {number} of {path}: {error}") from error
-    return found
+    return read_lines(path, TraceTree.from_json)
 
 
 _PLAIN = [getattr(Branch(), name) for name in NAMES]

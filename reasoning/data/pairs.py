@@ -6,8 +6,6 @@ learn from. Files hold one pair a line (JSONL).
 
 from __future__ import annotations
 
-import json
-import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -18,6 +16,7 @@ import numpy as np
 
 from evaluators.errors import BadInput, UnknownName
 from reasoning.core import Finish, Message, Prompt, SeedPath
+from reasoning.data.lines import read_lines, save_lines
 from reasoning.data.rows import Piece, TraceRow, digest
 from reasoning.data.tokens import Tokens, tokens_of
 from reasoning.models.encode import Encoder
@@ -157,27 +156,12 @@ def fingerprint(pairs: Iterable[PreferencePair]) -> str:
 
 def save(pairs: Sequence[PreferencePair], path: Path) -> None:
     """One pair a line; the file is there when it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(path.name + ".new")
-    with draft.open("w", encoding="utf-8", errors="surrogatepass") as file:
-        file.writelines(json.dumps(p.to_json(), ensure_ascii=False) + "\n" for p in pairs)
-    os.replace(draft, path)
+    save_lines((p.to_json() for p in pairs), path)
 
 
 def read(path: Path) -> list[PreferencePair]:
     """What `save` wrote. Raises BadInput naming the line that cannot be read."""
-    try:
-        lines = path.read_text("utf-8", "surrogatepass").split("\n")
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error}") from error
-    found = []
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            try:
-                found.append(PreferencePair.from_json(json.loads(line)))
-            except (ValueError, BadInput) as error:
-                raise BadInput(f"line {number} of {path}: {error}") from error
-    return found
+    return read_lines(path, PreferencePair.from_json)
 
 
 def _shuffled(items: list[Item], rng: np.random.Generator) -> list[Item]:

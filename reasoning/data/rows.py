@@ -6,7 +6,6 @@ A row says everything that a view or a later check needs; files hold one row a l
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
@@ -17,6 +16,7 @@ from evaluators.errors import BadInput
 from evaluators.problem import Problem
 from evaluators.tasks.base import END_THINK, THINK
 from reasoning.core import Finish, Message, Source
+from reasoning.data.lines import read_lines, save_lines
 
 
 @dataclass(frozen=True)
@@ -144,25 +144,9 @@ def fingerprint(rows: Iterable[TraceRow]) -> str:
 
 def save(rows: Sequence[TraceRow], path: Path) -> None:
     """One row a line; the file is there when it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(path.name + ".new")
-    with draft.open("w", encoding="utf-8", errors="surrogatepass") as file:
-        file.writelines(json.dumps(row.to_json(), ensure_ascii=False) + "\n" for row in rows)
-    os.replace(draft, path)
+    save_lines((row.to_json() for row in rows), path)
 
 
 def read(path: Path) -> list[TraceRow]:
     """What `save` wrote. Raises BadInput naming the line that cannot be read."""
-    rows = []
-    try:
-        lines = path.read_text("utf-8", "surrogatepass").split("\n")
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error}") from error
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            rows.append(TraceRow.from_json(json.loads(line)))
-        except (ValueError, BadInput) as error:
-            raise BadInput(f"line {number} of {path}: {error}") from error
-    return rows
+    return read_lines(path, TraceRow.from_json)

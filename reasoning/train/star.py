@@ -196,7 +196,8 @@ class _Rounds:
         """What a round learns from."""
         file = place / "traces.jsonl"
         if not file.is_file():
-            assert made is not None
+            if made is None:
+                raise BadInput(f"{place} has lost {file.name}: delete that folder, then go on")
             fresh = made.right(self.practice)
             rows = [*(before if self.recipe.gather else ()), *fresh]
             kept = select(rows, each=self.recipe.keep, prefer="random", seed=self.recipe.seed)
